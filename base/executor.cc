@@ -1,0 +1,95 @@
+#include "base/executor.h"
+
+#include <atomic>
+#include <deque>
+#include <vector>
+
+#include <pthread.h>
+
+#include "base/mutex.h"
+
+namespace deckwatch {
+
+std::jthread StartThread(const std::string& name, std::function<void(std::stop_token)> body) {
+  return std::jthread([name = name.substr(0, 15), body = std::move(body)](std::stop_token stop) {
+    pthread_setname_np(pthread_self(), name.c_str());
+    body(std::move(stop));
+  });
+}
+
+struct ThreadPool::Impl {
+  Mutex mutex;
+  CondVar wake;
+  std::deque<std::function<void()>> queue GUARDED_BY(mutex);
+  size_t max_queue = 0;
+  std::vector<std::jthread> threads;
+
+  void Run(std::stop_token stop) {
+    for (;;) {
+      std::function<void()> task;
+      {
+        MutexLock lock(mutex);
+        wake.WaitFor(mutex, stop, 3'600'000, [this]() REQUIRES(mutex) { return !queue.empty(); });
+        if (queue.empty()) {
+          if (stop.stop_requested()) return;
+          continue;
+        }
+        task = std::move(queue.front());
+        queue.pop_front();
+      }
+      task();
+    }
+  }
+};
+
+ThreadPool::ThreadPool(const std::string& name, int threads, size_t max_queue)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->max_queue = max_queue;
+  for (int i = 0; i < threads; ++i) {
+    impl_->threads.push_back(
+        StartThread(name, [impl = impl_.get()](std::stop_token stop) { impl->Run(stop); }));
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  for (auto& t : impl_->threads) t.request_stop();
+  impl_->threads.clear();
+}
+
+bool ThreadPool::TrySubmit(std::function<void()> task) {
+  {
+    MutexLock lock(impl_->mutex);
+    if (impl_->queue.size() >= impl_->max_queue) return false;
+    impl_->queue.push_back(std::move(task));
+  }
+  impl_->wake.NotifyOne();
+  return true;
+}
+
+void ThreadPool::ParallelFor(size_t n, const std::function<void(size_t)>& f) {
+  // Helpers that start late find nothing left to do, so they may outlive this call: the state is
+  // shared, `f` is not touched once `next` has passed n.
+  struct Shared {
+    std::atomic<size_t> next{0};
+    std::atomic<size_t> done{0};
+  };
+  auto shared = std::make_shared<Shared>();
+  const auto work = [n](Shared& s, const std::function<void(size_t)>& body) {
+    for (size_t i; (i = s.next.fetch_add(1)) < n;) {
+      body(i);
+      if (s.done.fetch_add(1) + 1 == n) s.done.notify_all();
+    }
+  };
+  const size_t helpers = std::min(n > 0 ? n - 1 : 0, impl_->threads.size());
+  for (size_t h = 0; h < helpers; ++h) {
+    if (!TrySubmit([shared, work, body = &f] { work(*shared, *body); })) break;
+  }
+  work(*shared, f);
+  for (size_t d; (d = shared->done.load()) < n;) shared->done.wait(d);
+}
+
+int ThreadPool::threads() const {
+  return static_cast<int>(impl_->threads.size());
+}
+
+}  // namespace deckwatch

@@ -1,0 +1,64 @@
+// The PromQL engine: text in, QueryResult out, against any Queryable. Results equal
+// Prometheus 3.14.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/executor.h"
+#include "base/status.h"
+#include "base/storage.h"
+#include "query/value.h"
+
+namespace deckwatch::query {
+
+struct Expr;  // query/ast.h
+
+struct EngineOptions {
+  int64_t lookback_delta_ms = 300'000;
+  int64_t timeout_ms = 120'000;
+  uint64_t max_samples = 50'000'000;  // held at once by one query
+  uint64_t max_bytes_per_query = 0;   // 0: a quarter of the machine's memory
+  int64_t default_subquery_step_ms = 60'000;
+  bool delayed_name_removal =
+      true;  // off: names are dropped at each operation, as Prometheus without the flag
+  bool use_start_timestamps =
+      false;  // rate & co. look at start timestamps (Prometheus's use-start-timestamps flag)
+};
+
+struct QueryOptions {
+  int64_t lookback_delta_ms = 0;  // 0: the engine's
+  int64_t timeout_ms = 0;         // 0: the engine's; a larger one is cut to the engine's
+  std::stop_token stop;           // the caller went away: Cancelled soon after
+};
+
+// Error codes: InvalidArgument = does not parse or type-check (API bad_data); kResourceExhausted,
+// kInternal and all else from evaluation (API execution); DeadlineExceeded (API timeout); Cancelled
+// (API canceled). Messages are Prometheus's texts, e.g. `1:5: parse error: unexpected <EOF>` or
+// `query processing would load too many samples into memory in query execution`.
+// Thread-safe.
+class Engine {
+ public:
+  // `pool` may be null (single-threaded); it must outlive the engine.
+  Engine(EngineOptions options, ThreadPool* pool);
+  ~Engine();
+
+  Result<QueryResult> Instant(const Queryable& storage, std::string_view text, int64_t t_ms,
+                              const QueryOptions& options = {}) const;
+  // start <= end, step > 0; points at start, start+step, … <= end. The expression must be a scalar
+  // or instant vector.
+  Result<QueryResult> Range(const Queryable& storage, std::string_view text, int64_t start_ms,
+                            int64_t end_ms, int64_t step_ms,
+                            const QueryOptions& options = {}) const;
+
+  const EngineOptions& options() const { return options_; }
+
+ private:
+  EngineOptions options_;
+  ThreadPool* pool_;
+};
+
+}  // namespace deckwatch::query

@@ -1,0 +1,55 @@
+// What a query yields: scalar, string, instant vector or range matrix, with annotations.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/labels.h"
+#include "base/sample.h"
+
+namespace deckwatch::query {
+
+// One series of a result, columns in time order. For an instant vector: exactly one point.
+struct ResultSeries {
+  Labels labels;
+  std::vector<int64_t> t_ms;
+  std::vector<double> value;            // parallel to t_ms; unspecified where a histogram stands
+  std::vector<HistogramPtr> histogram;  // empty, or parallel to t_ms with null where a float stands
+};
+
+enum class ValueType { kNone, kScalar, kString, kVector, kMatrix };
+std::string_view ValueTypeName(
+    ValueType type);  // "scalar", "string", "instant vector", "range vector": as errors say
+std::string_view ValueTypeApiName(
+    ValueType type);  // "scalar", "string", "vector", "matrix": as the API says
+
+struct Annotations {
+  std::vector<std::string>
+      warnings;  // whole text with " (line:col)", as the API prints it; no duplicates
+  std::vector<std::string> infos;
+};
+
+struct QueryStats {
+  uint64_t samples_read = 0;  // decoded from the store
+  uint64_t peak_samples = 0;  // most held at once
+  uint64_t series_selected = 0;
+  uint64_t peak_bytes = 0;
+  int64_t prepare_ns = 0;  // parse, analyse, select
+  int64_t eval_ns = 0;
+};
+
+struct QueryResult {
+  ValueType type = ValueType::kNone;
+  int64_t scalar_t_ms = 0;  // kScalar and kString
+  double scalar = 0;
+  std::string string;
+  std::vector<ResultSeries>
+      series;  // kVector (order as Prometheus gives it) and kMatrix (sorted by labels)
+  Annotations annotations;
+  QueryStats stats;
+};
+
+}  // namespace deckwatch::query
