@@ -1,0 +1,4 @@
+deckwatch_room(query_lang
+  SOURCES
+    functions.cc
+  LIBS deckwatch_base)
