@@ -54,6 +54,7 @@ struct HttpClientConfig {
   std::vector<std::pair<std::string, std::string>> headers;  // http_headers values
   std::vector<std::pair<std::string, Secret>> secret_headers;
   std::vector<std::pair<std::string, std::string>> header_files;
+  std::vector<std::pair<std::string, Secret>> proxy_connect_headers;  // sent to the proxy only
   bool operator==(const HttpClientConfig&) const = default;
 };
 
