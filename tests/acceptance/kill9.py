@@ -6,7 +6,7 @@ second together with its own metrics. Before each kill all stored samples are re
 be there with the same value.
 """
 import http.server, itertools, random, sys, threading, time
-from common import Server
+from common import Server, wait_for
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
@@ -39,8 +39,9 @@ scrape_configs:
     rnd = random.Random(SEED)
     print('seed', SEED, flush=True)
     slowest, compared = 0, 0
-    ready = server.start()
     first = time.time()
+    server.start()
+    wait_for('first samples', lambda: server.raw('{job="fake"}[1m]', time.time()), 10)
     for i in range(ROUNDS):
         time.sleep(1.5 + rnd.random() * 2)
         at = time.time()
