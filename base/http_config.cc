@@ -68,15 +68,6 @@ std::string Base64(std::string_view in) {
   return out;
 }
 
-Result<std::string> ReadSecretFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return Status::NotFound("read secret file " + path + ": no such file or not readable");
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (in.bad()) return Status::Io("read secret file " + path + ": failed");
-  return std::string(Trim(text.str()));
-}
-
 // A secret in a configuration: a plain string, kept so that it cannot be printed by accident.
 void DecodeSecret(YamlDecoder* d, std::string_view key, Secret* out) {
   std::string text = out->Reveal();
@@ -248,6 +239,15 @@ void DecodeHttpClientConfig(YamlDecoder* d, std::string_view file, HttpClientCon
   d->Child("http_headers", [&](const YamlNode& n) { return DecodeHeaders(n, file, out); });
   CheckAuth(d);
   CheckProxy(d, *out);
+}
+
+Result<std::string> ReadSecretFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return Status::NotFound("read secret file " + path + ": no such file or not readable");
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (in.bad()) return Status::Io("read secret file " + path + ": failed");
+  return std::string(Trim(text.str()));
 }
 
 Result<std::string> AuthorizationHeader(const HttpClientConfig& config) {

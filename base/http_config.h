@@ -68,6 +68,9 @@ void DecodeHttpClientConfig(YamlDecoder* d, std::string_view file, HttpClientCon
 // NotFound/Io naming the file when a secret's file cannot be read.
 Result<std::string> AuthorizationHeader(const HttpClientConfig& config);
 
+// The text of a secret's file without blanks at its ends. NotFound/Io naming the file.
+Result<std::string> ReadSecretFile(const std::string& path);
+
 // `path` made absolute against the folder of `config_file`; absolute and empty paths stay.
 std::string ResolvePath(std::string_view config_file, const std::string& path);
 
