@@ -1,0 +1,379 @@
+#include "server/http_server.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstring>
+
+#include <httplib.h>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/log.h"
+#include "base/mutex.h"
+
+namespace deckwatch::server {
+
+namespace {
+
+// One framed request as httplib wants to read it, and the response bytes it writes: no socket.
+class MemoryStream : public httplib::Stream {
+ public:
+  MemoryStream(std::string head, std::string_view body) : head_(std::move(head)), body_(body) {}
+  bool is_readable() const override { return at_ < head_.size() + body_.size(); }
+  bool is_writable() const override { return true; }
+  ssize_t read(char* out, size_t size) override {
+    const std::string_view from = at_ < head_.size()
+                                      ? std::string_view(head_).substr(at_)
+                                      : body_.substr(std::min(at_ - head_.size(), body_.size()));
+    const size_t n = std::min(size, from.size());
+    std::memcpy(out, from.data(), n);
+    at_ += n;
+    return static_cast<ssize_t>(n);
+  }
+  ssize_t write(const char* p, size_t size) override {
+    answer_.append(p, size);
+    return static_cast<ssize_t>(size);
+  }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return INVALID_SOCKET; }
+  std::string TakeAnswer() { return std::move(answer_); }
+
+ private:
+  std::string head_;
+  std::string_view body_;
+  size_t at_ = 0;
+  std::string answer_;
+};
+
+// Only what httplib needs to decode the body and to choose the response's encoding. Ranges, chunk
+// framing and forwarded addresses, where its holes are, never reach it; nor does brotli, whose
+// default level costs seconds.
+std::string HeadForHttplib(const RawRequest& raw) {
+  const std::string path = raw.target.substr(0, raw.target.find('?'));
+  std::string head = raw.method + " " + path + " HTTP/1.1\r\n";
+  const std::string_view encoding = raw.Header("Content-Encoding");
+  if (EqualsIgnoreCase(encoding, "gzip") || EqualsIgnoreCase(encoding, "deflate")) {
+    head += "Content-Encoding: " + std::string(encoding) + "\r\n";
+  }
+  if (raw.Header("Accept-Encoding").find("gzip") != std::string_view::npos) {
+    head += "Accept-Encoding: gzip\r\n";
+  }
+  if (!raw.keep_alive) head += "Connection: close\r\n";
+  return head + "Content-Length: " + std::to_string(raw.body.size()) + "\r\n\r\n";
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// %XX and '+'; a broken escape stays as it is.
+std::string DecodeComponent(std::string_view s) {
+  std::string out;
+  out.reserve(s.size());
+  for (size_t i = 0; i < s.size(); ++i) {
+    if (s[i] == '%' && i + 2 < s.size() && HexDigit(s[i + 1]) >= 0 && HexDigit(s[i + 2]) >= 0) {
+      out += static_cast<char>(HexDigit(s[i + 1]) * 16 + HexDigit(s[i + 2]));
+      i += 2;
+    } else {
+      out += s[i] == '+' ? ' ' : s[i];
+    }
+  }
+  return out;
+}
+
+// application/x-www-form-urlencoded.
+void ParseParams(std::string_view text, std::vector<std::pair<std::string, std::string>>* out) {
+  while (!text.empty()) {
+    const std::string_view pair = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(pair.size() + 1, text.size()));
+    if (pair.empty()) continue;
+    const size_t eq = pair.find('=');
+    out->emplace_back(
+        DecodeComponent(pair.substr(0, eq)),
+        eq == std::string_view::npos ? std::string() : DecodeComponent(pair.substr(eq + 1)));
+  }
+}
+
+struct RouteEntry {
+  std::string methods;  // " GET HEAD POST "
+  std::string pattern;
+  std::string before, after;  // around `*`
+  bool wild = false;
+  Lane lane;
+  Handler handler;
+
+  // `value`: what `*` stands for.
+  bool Matches(std::string_view path, std::string* value) const {
+    if (!wild) return path == pattern;
+    if (path.size() <= before.size() + after.size() || path.substr(0, before.size()) != before ||
+        path.substr(path.size() - after.size()) != after) {
+      return false;
+    }
+    path.remove_prefix(before.size());
+    path.remove_suffix(after.size());
+    *value = path;
+    return path.find('/') == std::string_view::npos;
+  }
+};
+
+}  // namespace
+
+std::string_view Request::Header(std::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (EqualsIgnoreCase(key, name)) return value;
+  }
+  return {};
+}
+
+std::string_view Request::Param(std::string_view name) const {
+  for (const auto& [key, value] : params) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+std::vector<std::string> Request::Params(std::string_view name) const {
+  std::vector<std::string> values;
+  for (const auto& [key, value] : params) {
+    if (key == name) values.push_back(value);
+  }
+  return values;
+}
+
+void Response::Text(int code, std::string_view text) {
+  status = code;
+  content_type = "text/plain; charset=utf-8";
+  body = text;
+}
+
+// httplib's half: it reads one request from memory, calls back, and writes the response to memory.
+// The request being translated is found through a thread-local pointer, because httplib hands its
+// handlers nothing of ours.
+struct HttpServer::Impl : private httplib::Server {
+  struct Job {
+    RawRequest* raw;
+    Request* request;
+    Impl* server;
+  };
+  static thread_local Job* job;
+
+  HttpServerOptions options;
+  std::unique_ptr<HttpFront> front;
+  std::vector<RouteEntry> routes;
+  std::function<bool(const Request&, Response*)> gate;
+  std::array<std::unique_ptr<ThreadPool>, 3> lanes;
+
+  mutable Mutex mutex;
+  std::map<HttpCounters::Key, HttpCounters::Value> counters GUARDED_BY(mutex);
+
+  Impl();
+  using httplib::Server::process_request;
+
+  std::string_view StripPrefix(std::string_view path) const;
+  const RouteEntry* Find(std::string_view path, std::string* value) const;
+  void Dispatch(RawRequest raw, std::string peer, std::stop_token stop, HttpFront::Reply reply);
+  HttpFront::Answer Serve(RawRequest* raw, std::string peer, std::stop_token stop);
+  void Handle(const httplib::Request& in, httplib::Response& out,
+              const httplib::ContentReader* reader);
+  void Run(const Job& j, Response* response);
+  void Count(const RouteEntry* route, const Response& response, int64_t ns);
+};
+
+thread_local HttpServer::Impl::Job* HttpServer::Impl::job = nullptr;
+
+HttpServer::Impl::Impl() {
+  const auto plain = [](const httplib::Request& in, httplib::Response& out) {
+    job->server->Handle(in, out, nullptr);
+  };
+  const auto with_body = [](const httplib::Request& in, httplib::Response& out,
+                            const httplib::ContentReader& reader) {
+    job->server->Handle(in, out, &reader);
+  };
+  const std::string any = "[^]*";  // every path: the routes are ours
+  Get(any, plain);
+  Options(any, plain);
+  Post(any, with_body);
+  Put(any, with_body);
+  httplib::Server::Delete(any, with_body);
+}
+
+std::string_view HttpServer::Impl::StripPrefix(std::string_view path) const {
+  const std::string& prefix = options.route_prefix;
+  if (path.substr(0, prefix.size()) != prefix) return {};
+  path.remove_prefix(prefix.size());
+  return path.empty() ? "/" : path;
+}
+
+const RouteEntry* HttpServer::Impl::Find(std::string_view path, std::string* value) const {
+  const auto r = std::find_if(routes.begin(), routes.end(),
+                              [&](const RouteEntry& e) { return e.Matches(path, value); });
+  return r == routes.end() ? nullptr : &*r;
+}
+
+// On the connection thread: finds the lane and hands over.
+void HttpServer::Impl::Dispatch(RawRequest raw, std::string peer, std::stop_token stop,
+                                HttpFront::Reply reply) {
+  std::string value;
+  const std::string_view path = std::string_view(raw.target).substr(0, raw.target.find('?'));
+  const RouteEntry* route = Find(StripPrefix(path), &value);
+  const Lane lane = route ? route->lane : Lane::kControl;
+  const auto shared = std::make_shared<RawRequest>(std::move(raw));
+  const bool taken = lanes[static_cast<size_t>(lane)]->TrySubmit(
+      [this, shared, peer = std::move(peer), stop = std::move(stop), reply] {
+        reply(Serve(shared.get(), peer, stop));
+      });
+  if (!taken) {
+    reply(
+        {"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", false});
+  }
+}
+
+HttpFront::Answer HttpServer::Impl::Serve(RawRequest* raw, std::string peer, std::stop_token stop) {
+  Request request;
+  request.method = raw->method;
+  request.peer = std::move(peer);
+  request.stop = std::move(stop);
+  if (const size_t q = raw->target.find('?'); q != std::string::npos) {
+    ParseParams(std::string_view(raw->target).substr(q + 1), &request.params);
+  }
+  Job current{raw, &request, this};
+  job = &current;
+  MemoryStream stream(HeadForHttplib(*raw), raw->body);
+  bool closed = !raw->keep_alive;
+  process_request(stream, !raw->keep_alive, closed, nullptr);
+  job = nullptr;
+  return {stream.TakeAnswer(), closed};
+}
+
+// Called by httplib with the path decoded. A plain body is taken as it is; a compressed one is
+// inflated by httplib piece by piece, up to the same limit.
+void HttpServer::Impl::Handle(const httplib::Request& in, httplib::Response& out,
+                              const httplib::ContentReader* reader) {
+  const Job& j = *job;
+  Request& request = *j.request;
+  Response response;
+  request.headers = std::move(j.raw->headers);
+  request.path = StripPrefix(in.path);
+  const size_t limit = options.front.limits.max_body_bytes;
+  bool whole = true;
+  if (reader != nullptr && in.has_header("Content-Encoding")) {
+    whole = (*reader)([&](const char* data, size_t n) {
+      if (request.body.size() + n > limit) return false;
+      request.body.append(data, n);
+      return true;
+    });
+  } else {
+    request.body = std::move(j.raw->body);
+  }
+  if (request.Header("Content-Type").substr(0, 33) == "application/x-www-form-urlencoded") {
+    ParseParams(request.body, &request.params);
+  }
+  if (!whole) {
+    response.Text(
+        413, "request body does not decompress to at most " + std::to_string(limit) + " bytes\n");
+  } else {
+    Run(j, &response);
+  }
+  out.status = response.status;
+  for (const auto& [name, value] : response.headers) out.set_header(name, value);
+  if (!response.body.empty() || response.status != 204) {
+    out.set_content(std::move(response.body), response.content_type);
+  }
+}
+
+void HttpServer::Impl::Run(const Job& j, Response* response) {
+  const int64_t begin = Clock::Real()->MonotonicNs();
+  Request& request = *j.request;
+  // Again, now on the decoded path: an escaped one may lead elsewhere than the bytes that chose
+  // the lane.
+  const RouteEntry* route = Find(request.path, &request.path_value);
+  if (route == nullptr) {
+    response->Text(404, "404 page not found\n");
+  } else if (route->methods.find(" " + request.method + " ") == std::string::npos) {
+    response->Text(405, "Method Not Allowed\n");
+  } else if (!gate || gate(request, response)) {
+    route->handler(request, response);
+  }
+  Count(route, *response, Clock::Real()->MonotonicNs() - begin);
+}
+
+void HttpServer::Impl::Count(const RouteEntry* route, const Response& response, int64_t ns) {
+  MutexLock lock(mutex);
+  HttpCounters::Value& v = counters[{route ? route->pattern : "not_found", response.status}];
+  ++v.requests;
+  v.bytes += response.body.size();
+  v.total_ns += ns;
+}
+
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+HttpServer::~HttpServer() {
+  Stop(0);
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::Create(HttpServerOptions options) {
+  auto impl = std::make_unique<Impl>();
+  TRY_ASSIGN(impl->front, HttpFront::Listen(options.front));
+  impl->options = std::move(options);
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+void HttpServer::Route(std::string_view methods, std::string_view pattern, Lane lane,
+                       Handler handler) {
+  RouteEntry r;
+  r.methods = " " + std::string(methods) + " ";
+  if (r.methods.find(" GET ") != std::string::npos) r.methods += "HEAD ";
+  r.pattern = pattern;
+  if (const size_t star = pattern.find('*'); star != std::string_view::npos) {
+    r.wild = true;
+    r.before = pattern.substr(0, star);
+    r.after = pattern.substr(star + 1);
+  }
+  r.lane = lane;
+  r.handler = std::move(handler);
+  impl_->routes.push_back(std::move(r));
+}
+
+void HttpServer::SetGate(std::function<bool(const Request&, Response*)> gate) {
+  impl_->gate = std::move(gate);
+}
+
+void HttpServer::Start() {
+  const HttpServerOptions& o = impl_->options;
+  const auto lane = [&](Lane l, const char* name, int threads) {
+    impl_->lanes[static_cast<size_t>(l)] = std::make_unique<ThreadPool>(name, threads, o.max_queue);
+  };
+  lane(Lane::kControl, "http-control", o.control_threads);
+  lane(Lane::kQuery, "http-query", o.query_threads);
+  lane(Lane::kIngest, "http-ingest", o.ingest_threads);
+  impl_->front->Start([impl = impl_.get()](RawRequest raw, std::string peer, std::stop_token stop,
+                                           HttpFront::Reply reply) {
+    impl->Dispatch(std::move(raw), std::move(peer), std::move(stop), std::move(reply));
+  });
+}
+
+void HttpServer::Stop(int64_t grace_ms) {
+  impl_->front->Stop(grace_ms);
+  for (auto& lane : impl_->lanes) lane.reset();
+}
+
+std::vector<int> HttpServer::ports() const {
+  return impl_->front->ports();
+}
+
+HttpCounters HttpServer::counters() const {
+  HttpCounters out;
+  {
+    MutexLock lock(impl_->mutex);
+    out.by_handler = impl_->counters;
+  }
+  out.front = impl_->front->stats();
+  return out;
+}
+
+}  // namespace deckwatch::server
