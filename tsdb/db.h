@@ -1,0 +1,151 @@
+// The store: samples, alert state and metadata on two RocksDB databases under one directory.
+//
+//   <path>/head    write-ahead log on: series registry, rows of the open windows, state, meta
+//   <path>/parts   immutable parts, one column family each; never written through a log
+//
+// A commit is one row record of changed values per group and time, in one atomic write. Windows of
+// the head are sealed into parts, parts are merged into larger ones, and retention drops whole
+// parts. Every byte is drawn in docs/formats.md.
+//
+// Thread-safe throughout. Close by destruction, after every Querier made from it is gone.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/matcher.h"
+#include "base/state_store.h"
+#include "base/status.h"
+#include "base/storage.h"
+
+namespace deckwatch::tsdb {
+
+struct DbOptions {
+  std::string path;  // created when missing
+  int64_t retention_ms = 15LL * 86'400'000;
+  int64_t retention_bytes = 0;     // of all files; 0: no limit
+  int64_t sync_interval_ms = 100;  // fsync of the log at most this much later; 0: on every commit
+  int64_t window_ms = 1'800'000;   // span of one head window
+  int64_t memory_bytes = 1 << 30;  // open windows and caches together
+  uint64_t max_series = 0;         // active at once; 0: no limit
+  const Clock* clock = Clock::Real();
+  bool background = true;  // false: no threads; the owner calls Maintain()
+};
+
+// Numbers that only grow while the process lives, for the own metrics.
+struct DbCounters {
+  uint64_t samples_appended = 0;
+  uint64_t samples_late = 0;  // of those, older than their series' newest
+  uint64_t samples_duplicate = 0;
+  uint64_t samples_conflicting = 0;
+  uint64_t samples_too_old = 0;
+  uint64_t samples_too_far_ahead = 0;
+  uint64_t exemplars_appended = 0;
+  uint64_t series_created = 0;
+  uint64_t series_removed = 0;
+  uint64_t series_refused = 0;  // by max_series
+  uint64_t commits = 0;
+  uint64_t log_bytes = 0;
+  uint64_t log_syncs = 0;
+  uint64_t log_sync_ns = 0;
+  uint64_t reopens = 0;  // of the databases after an I/O error
+  uint64_t seals = 0;
+  uint64_t seals_failed = 0;
+  uint64_t merges = 0;
+  uint64_t merges_failed = 0;
+  uint64_t parts_dropped_by_time = 0;
+  uint64_t parts_dropped_by_size = 0;
+  uint64_t corruptions = 0;  // damaged blocks met
+};
+
+struct DbStats {
+  DbCounters counters;
+  uint64_t head_series = 0;
+  uint64_t head_samples = 0;  // in the open windows
+  uint64_t head_groups = 0;
+  uint64_t head_bytes = 0;          // memory of the open windows and of the index
+  int64_t head_min_ms = INT64_MAX;  // MAX / MIN when the open windows are empty
+  int64_t head_max_ms = INT64_MIN;
+  int64_t min_ms = INT64_MAX;  // of everything stored
+  uint64_t parts = 0;
+  uint64_t part_samples = 0;
+  uint64_t part_bytes = 0;
+  uint64_t cache_bytes = 0;
+};
+
+struct NameCount {
+  std::string name;
+  uint64_t count = 0;
+};
+
+// The largest of each, falling, over the series of the head. Kept up to date as series come and go.
+struct Cardinality {
+  uint64_t series = 0;
+  uint64_t label_pairs = 0;
+  std::vector<NameCount> series_by_metric;
+  std::vector<NameCount> values_by_label;
+  std::vector<NameCount> bytes_by_label;
+  std::vector<NameCount> series_by_pair;  // "name=value"
+};
+
+// Bytes on disk by what they hold.
+struct BytesByClass {
+  uint64_t values = 0;          // values.sst of the parts
+  uint64_t clocks = 0;          // shared time columns
+  uint64_t labels = 0;          // label sets and their text
+  uint64_t postings = 0;        // label pair -> series
+  uint64_t index_overhead = 0;  // the rest of index.sst: block index, footer, meta
+  uint64_t rows = 0;            // flushed rows of the open windows
+  uint64_t registry = 0;        // flushed series registry
+  uint64_t state = 0;           // flushed state, meta, exemplars
+  uint64_t log = 0;             // write-ahead log
+  uint64_t other = 0;           // manifests and other files
+  uint64_t total = 0;
+};
+
+class Db : public Appender, public Queryable, public StateStore {
+ public:
+  // Opens or creates the store. Ready to append and answer on return. Unavailable when another
+  // process holds it; Io when the directory cannot be written. A damaged part does not keep it from
+  // opening: what is lost is reported by the reads that meet it.
+  static Result<std::unique_ptr<Db>> Open(const DbOptions& options);
+
+  // ---- Maintenance, all safe beside reads and writes
+  // Seals, merges and applies retention for what is due by the clock. Called by the background
+  // thread.
+  virtual Status Maintain() = 0;
+  // Seals and merges everything as if its time had come; returns when done.
+  virtual Status Compact() = 0;
+  // Hides the samples of matching series with start_ms <= t <= end_ms that are stored now; at once
+  // on return. They leave the disk with the next merge, or by CleanTombstones.
+  virtual Status DeleteSeries(const std::vector<Matcher>& matchers, int64_t start_ms,
+                              int64_t end_ms) = 0;
+  virtual Status CleanTombstones() = 0;
+  // A complete store under <path>/snapshots/<name>, made of hard links. AlreadyExists if taken.
+  virtual Status Snapshot(const std::string& name) = 0;
+  // Reads back every byte, checking checksums and structure; the first damage found is the error.
+  virtual Status Verify(const std::function<void(double done)>& progress) const = 0;
+
+  // ---- What is in it
+  virtual DbStats Stats() const = 0;
+  virtual Cardinality TopCardinality(size_t limit) const = 0;
+  virtual Result<BytesByClass> Bytes() const = 0;
+  // Of the metric family `name`; of every family when it is empty. In name order.
+  virtual std::vector<MetricMetadata> Metadata(std::string_view name) const = 0;
+
+  struct PartInfo {
+    uint64_t id = 0;
+    int64_t min_ms = 0, max_ms = 0;
+    uint64_t series = 0, samples = 0, bytes = 0;
+    std::string level;  // "window", "2h", "day", "range"
+  };
+  virtual std::vector<PartInfo> Parts() const = 0;
+};
+
+}  // namespace deckwatch::tsdb
