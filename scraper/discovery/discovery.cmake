@@ -1,0 +1,9 @@
+deckwatch_room(discovery
+  SOURCES
+    discovery/docker.cc
+    discovery/docker_targets.cc
+    discovery/file.cc
+    discovery/mechanisms.cc
+    discovery/meta_labels.cc
+    discovery/refresh.cc
+  LIBS deckwatch_base)
