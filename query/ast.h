@@ -99,6 +99,7 @@ struct Expr {
   NodeKind kind = NodeKind::kNumber;
   ValueType type = ValueType::kNone;
   Position pos;
+  int height = 1;  // of the tree from here; the parser bounds it, so recursion over it is safe
 
   double number = 0;                // kNumber
   bool number_is_duration = false;  // kNumber: written as a duration ("5m"), prints as one
