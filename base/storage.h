@@ -63,6 +63,7 @@ struct WriteBatch {
     SeriesRef ref = kNoSeries;
     int64_t t_ms = 0;
     HistogramPtr value;
+    int64_t start_ms = 0;  // start timestamp, 0 = unknown
   };
   std::vector<HistogramSample> histograms;
   struct ExemplarSample {
