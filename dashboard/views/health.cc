@@ -1,0 +1,162 @@
+#include "dashboard/views/health.h"
+
+#include <algorithm>
+#include <array>
+
+namespace deckwatch::dashboard {
+namespace {
+
+// Loopback and the host's ends of container links count the same bytes a second time.
+const std::string kRealDevices =
+    R"({device!~"lo|veth.*|docker.*|br-.*|cali.*|flannel.*|cni.*|ifb.*"})";
+const std::string kRealDisks = R"({device!~"loop.*|ram.*|zram.*|dm-.*|sr.*"})";
+
+constexpr const char* kHostGiver =
+    " Deckwatch's own host collector (target deckwatch://host) or node_exporter gives it.";
+
+std::string Absent(const std::string& metric) {
+  return metric + " is absent on this server." + kHostGiver;
+}
+
+PanelSpec CpuPanel() {
+  return {.id = "cpu",
+          .title = "CPU by mode",
+          .unit = "percentunit",
+          .queries = {{"sum by (mode) (rate(node_cpu_seconds_total{mode!=\"idle\"}[$rate])) / "
+                       "scalar(count(node_cpu_seconds_total{mode=\"idle\"}))",
+                       "{{mode}}"}},
+          .stacked = true,
+          .min = 0,
+          .max = 0.1,
+          .warn = 0.8,
+          .bad = 0.95,
+          .absent = Absent("node_cpu_seconds_total")};
+}
+
+PanelSpec MemoryPanel() {
+  return {.id = "memory",
+          .title = "Memory",
+          .unit = "bytes",
+          .queries = {{"sum(node_memory_MemTotal_bytes - node_memory_MemFree_bytes - "
+                       "node_memory_Buffers_bytes - node_memory_Cached_bytes - "
+                       "node_memory_SReclaimable_bytes)",
+                       "used"},
+                      {"sum(node_memory_Buffers_bytes)", "buffers"},
+                      {"sum(node_memory_Cached_bytes + node_memory_SReclaimable_bytes)", "cached"},
+                      {"sum(node_memory_MemFree_bytes)", "free"}},
+          .stacked = true,
+          .min = 0,
+          .absent = Absent("node_memory_MemTotal_bytes")};
+}
+
+PanelSpec NetworkPanel() {
+  return {.id = "network",
+          .title = "Network: received up, sent down",
+          .unit = "Bps",
+          .queries = {{"sum by (device) (rate(node_network_receive_bytes_total" + kRealDevices +
+                           "[$rate]))",
+                       "{{device}} received"},
+                      {"sum by (device) (rate(node_network_transmit_bytes_total" + kRealDevices +
+                           "[$rate]))",
+                       "{{device}} sent", -1}},
+          .absent = Absent("node_network_receive_bytes_total")};
+}
+
+PanelSpec DiskPanel() {
+  return {
+      .id = "disk",
+      .title = "Disk I/O: read up, written down",
+      .unit = "Bps",
+      .queries = {{"sum by (device) (rate(node_disk_read_bytes_total" + kRealDisks + "[$rate]))",
+                   "{{device}} read"},
+                  {"sum by (device) (rate(node_disk_written_bytes_total" + kRealDisks + "[$rate]))",
+                   "{{device}} written", -1}},
+      .absent = Absent("node_disk_read_bytes_total")};
+}
+
+const std::array kTiles = {
+    TileSpec{"CPU used", "1 - avg(rate(node_cpu_seconds_total{mode=\"idle\"}[$rate]))",
+             "percentunit", 0.8, 0.95, "node_cpu_seconds_total"},
+    TileSpec{"Memory used",
+             "1 - sum(node_memory_MemAvailable_bytes) / sum(node_memory_MemTotal_bytes)",
+             "percentunit", 0.85, 0.95, "node_memory_MemTotal_bytes"},
+    TileSpec{"Fullest disk",
+             "max(1 - node_filesystem_avail_bytes" + RealFilesystems() +
+                 " / node_filesystem_size_bytes" + RealFilesystems() + ")",
+             "percentunit", 0.8, 0.92, "node_filesystem_size_bytes"},
+    TileSpec{"Load per core",
+             "sum(node_load1) / scalar(count(node_cpu_seconds_total{mode=\"idle\"}))", "short", 1,
+             2, "node_load1"},
+    TileSpec{"Network",
+             "sum(rate(node_network_receive_bytes_total" + kRealDevices +
+                 "[$rate])) + sum(rate(node_network_transmit_bytes_total" + kRealDevices +
+                 "[$rate]))",
+             "Bps",
+             {},
+             {},
+             "node_network_receive_bytes_total"},
+    TileSpec{"Busiest disk", "max(rate(node_disk_io_time_seconds_total" + kRealDisks + "[$rate]))",
+             "percentunit", 0.7, 0.9, "node_disk_io_time_seconds_total"}};
+
+const RankSpec kByCpu = {"by-cpu", "Containers by CPU", "container_cpu_usage_seconds_total",
+                         "cores", true};
+const RankSpec kByMemory = {"by-memory", "Containers by memory",
+                            "container_memory_working_set_bytes", "bytes", false};
+
+}  // namespace
+
+const std::string& RealFilesystems() {
+  static const std::string selector =
+      R"({fstype!~"tmpfs|ramfs|overlay|squashfs|devtmpfs|nsfs|fuse.*|autofs|iso9660"})";
+  return selector;
+}
+
+HealthView::HealthView() {
+  for (PanelSpec& spec :
+       std::array<PanelSpec, 4>{CpuPanel(), MemoryPanel(), NetworkPanel(), DiskPanel()}) {
+    panels_.emplace_back(std::move(spec));
+  }
+}
+
+void HealthView::Draw(const PageContext& page, const Rect& area) {
+  const Canvas& canvas = page.canvas;
+  const float gap = canvas.Px(8);
+  Rect rest = area;
+  DrawTiles(page, rest.CutTop(canvas.Px(84), gap));
+  Rect side = rest.CutRight(std::max(canvas.Px(330), rest.w * 0.205F), gap);
+  DrawPanels(page, rest);
+  // Lists get what they need, the inbox the rest: an alert must never be squeezed out.
+  const float inbox_min = std::max(canvas.Px(150), side.h * 0.3F);
+  const float lists = side.h - inbox_min - 2 * gap;
+  const float disks = std::min(FilesystemsHeight(page), lists * 0.4F);
+  DrawFilesystems(page, side.CutBottom(disks, gap));
+  DrawTargets(page, side.CutBottom(std::min(TargetsHeight(page), lists - disks), gap));
+  DrawInbox(page, side);
+}
+
+void HealthView::DrawTiles(const PageContext& page, const Rect& area) {
+  const float gap = page.canvas.Px(8);
+  constexpr int kCount = static_cast<int>(kTiles.size()) + 2;
+  DrawTargetsTile(page, area.Column(0, kCount, gap));
+  DrawAlertsTile(page, area.Column(1, kCount, gap));
+  for (int i = 2; i < kCount; ++i) {
+    DrawTile(page, area.Column(i, kCount, gap), kTiles[static_cast<size_t>(i) - 2]);
+  }
+}
+
+void HealthView::DrawPanels(const PageContext& page, Rect area) {
+  const Canvas& canvas = page.canvas;
+  const float gap = canvas.Px(8);
+  const float row_height = (area.h - 2 * gap) / 3;
+  const LegendPlace legend =
+      area.w / 2 > row_height * 1.8F ? LegendPlace::kRight : LegendPlace::kBottom;
+  for (size_t row = 0; row < panels_.size(); row += 2) {
+    const Rect strip = area.CutTop(row_height, gap);
+    panels_[row].Draw(page, strip.Column(0, 2, gap), legend);
+    panels_[row + 1].Draw(page, strip.Column(1, 2, gap), legend);
+  }
+  DrawRanking(page, area.Column(0, 2, gap), kByCpu);
+  DrawRanking(page, area.Column(1, 2, gap), kByMemory);
+}
+
+}  // namespace deckwatch::dashboard

@@ -1,0 +1,235 @@
+// The right-hand column of the health home: alert inbox, targets by job, file systems.
+#include <algorithm>
+#include <map>
+
+#include "dashboard/views/health.h"
+
+namespace deckwatch::dashboard {
+namespace {
+
+constexpr float kPanelFrame = 46;  // title and paddings of a panel
+constexpr float kAlertHeight = 62;
+constexpr float kTargetRow = 22;
+constexpr float kDiskRow = 38;
+
+// A region that scrolls when its rows are taller than it is. Rows are drawn by `draw(canvas, row)`.
+template <typename Draw>
+void ScrollRows(const Canvas& canvas, const char* id, const Rect& area, size_t count, float row_h,
+                Draw draw) {
+  ImGui::SetCursorScreenPos(area.min());
+  ImGui::BeginChild(id, {area.w, area.h}, false, ImGuiWindowFlags_NoBackground);
+  const Canvas inner(ImGui::GetWindowDrawList(), canvas.theme());
+  const float scroll = ImGui::GetScrollY();
+  const float bar = static_cast<float>(count) * row_h > area.h ? canvas.Px(12) : 0;
+  for (size_t i = 0; i < count; ++i) {
+    const Rect row = {area.x, area.y - scroll + static_cast<float>(i) * row_h, area.w - bar, row_h};
+    if (row.bottom() >= area.y && row.y <= area.bottom()) draw(inner, row, i);
+  }
+  ImGui::SetCursorPos({0, std::max(0.F, static_cast<float>(count) * row_h - 1)});
+  ImGui::Dummy({1, 1});
+  ImGui::EndChild();
+}
+
+void DrawAlertCard(const Canvas& canvas, Rect card, const Alert& alert, int64_t now_ms) {
+  const Theme& theme = canvas.theme();
+  const ImU32 color = SeverityColor(alert.severity);
+  card.h -= canvas.Px(6);
+  canvas.Fill(card, kRaisedColor, canvas.Px(4));
+  canvas.Fill({card.x, card.y, canvas.Px(3), card.h}, WithAlpha(color, alert.firing ? 1 : 0.45F),
+              canvas.Px(2));
+  Rect inside = card.Inset(canvas.Px(12), canvas.Px(7));
+  Rect head = inside.CutTop(canvas.Px(19), canvas.Px(3));
+  const std::string age =
+      alert.active_since_ms > 0 ? FormatAge(now_ms - alert.active_since_ms) : "";
+  canvas.Text(theme.small, head.CutRight(canvas.Px(44)), color, age, Align::kRight);
+  if (!alert.firing) {
+    canvas.Text(theme.small, head.CutRight(canvas.Px(56)), kMutedColor, "pending", Align::kRight);
+  }
+  canvas.Text(theme.strong, head, kTextColor, alert.name);
+  std::string text = alert.summary;
+  if (text.empty()) {
+    for (const auto& [name, value] : alert.labels) {
+      text += (text.empty() ? "" : " · ") + name + "=" + value;
+    }
+  }
+  canvas.Text(theme.small, inside.CutTop(canvas.Px(17)), kMutedColor, text);
+}
+
+void AlertTooltip(const Alert& alert) {
+  ImGui::BeginTooltip();
+  ImGui::PushTextWrapPos(ImGui::GetFontSize() * 40);
+  ImGui::TextUnformatted((alert.name + " is " + (alert.firing ? "firing" : "pending") + " since " +
+                          FormatLocal(alert.active_since_ms))
+                             .c_str());
+  for (const auto* pairs : {&alert.labels, &alert.annotations}) {
+    ImGui::Separator();
+    for (const auto& [name, value] : *pairs) {
+      ImGui::TextUnformatted((name + ": " + value).c_str());
+    }
+  }
+  ImGui::PopTextWrapPos();
+  ImGui::EndTooltip();
+}
+
+void DrawTargetRow(const Canvas& canvas, Rect row, const Target& t, int64_t now_ms) {
+  const Theme& theme = canvas.theme();
+  const ImU32 color = t.health == "up" ? kGoodColor : t.health == "down" ? kBadColor : kWarnColor;
+  const Rect dot = row.CutLeft(canvas.Px(8), canvas.Px(8));
+  canvas.list()->AddCircleFilled({dot.x + canvas.Px(4), dot.y + dot.h / 2}, canvas.Px(3.5F), color);
+  const bool is_late =
+      t.interval_ms > 0 && t.last_scrape_ms > 0 && now_ms - t.last_scrape_ms > 3 * t.interval_ms;
+  const std::string age =
+      t.last_scrape_ms == 0 ? "never scraped" : FormatAge(now_ms - t.last_scrape_ms);
+  const Rect age_box = row.CutRight(canvas.Px(t.last_scrape_ms == 0 ? 90 : 40), canvas.Px(6));
+  canvas.Text(theme.small, age_box, is_late ? kWarnColor : kMutedColor, age, Align::kRight);
+  canvas.Text(theme.small, row.CutLeft(row.w * 0.36F, canvas.Px(6)), kTextColor, t.job);
+  if (t.last_error.empty()) {
+    canvas.Text(theme.small, row, kMutedColor, t.instance);
+  } else {
+    const float used = canvas.Text(theme.small, row, kMutedColor, t.instance);
+    row.CutLeft(used, canvas.Px(8));
+    canvas.Text(theme.small, row, kBadColor, t.last_error);
+  }
+}
+
+struct Disk {
+  std::string name;
+  double size = 0, free = 0;
+};
+
+std::vector<Disk> Disks(const PageContext& page) {
+  const auto& sizes = page.feed->Range("node_filesystem_size_bytes" + RealFilesystems(),
+                                       page.link->window, page.link->step_ms);
+  const auto& frees = page.feed->Range("node_filesystem_avail_bytes" + RealFilesystems(),
+                                       page.link->window, page.link->step_ms);
+  std::map<std::pair<std::string, std::string>, Disk> by_mount;
+  const auto collect = [&](const Reading<QueryResult>& reading, double Disk::*field) {
+    if (!reading.data) return;
+    for (const Series& s : reading.data->series) {
+      Disk& disk = by_mount[{std::string(s.labels.Get("instance")),
+                             std::string(s.labels.Get("mountpoint"))}];
+      disk.*field = s.value.back();
+    }
+  };
+  collect(sizes, &Disk::size);
+  collect(frees, &Disk::free);
+  std::vector<Disk> out;
+  for (auto& [key, disk] : by_mount) {
+    if (!(disk.size > 0)) continue;
+    disk.name = key.second + "  " + key.first;
+    out.push_back(disk);
+  }
+  std::sort(out.begin(), out.end(),
+            [](const Disk& a, const Disk& b) { return a.free / a.size < b.free / b.size; });
+  return out;
+}
+
+}  // namespace
+
+void DrawInbox(const PageContext& page, const Rect& area) {
+  const Canvas& canvas = page.canvas;
+  const Theme& theme = canvas.theme();
+  Rect inside = canvas.Panel(area, "Alerts");
+  const auto& alerts = page.feed->Alerts();
+  const auto& rules = page.feed->Rules();
+  Rect head = {inside.x, area.y + canvas.Px(8), inside.w, canvas.Px(20)};
+  if (alerts.data) {
+    const auto firing = std::count_if(alerts.data->begin(), alerts.data->end(),
+                                      [](const Alert& a) { return a.firing; });
+    const auto pending = static_cast<ptrdiff_t>(alerts.data->size()) - firing;
+    canvas.Text(theme.small, head, kMutedColor,
+                std::to_string(firing) + " firing · " + std::to_string(pending) + " pending",
+                Align::kRight);
+  }
+  if (rules.data) {
+    Rect foot = inside.CutBottom(canvas.Px(18), canvas.Px(4));
+    const bool failing = !rules.data->errors.empty();
+    std::string text = std::to_string(rules.data->alerting) + " alerting and " +
+                       std::to_string(rules.data->recording) + " recording rules";
+    if (rules.data->last_evaluation_ms > 0) {
+      text += ", run " + FormatAge(page.feed->NowMs() - rules.data->last_evaluation_ms) + " ago";
+    }
+    canvas.Text(theme.small, foot, failing ? kBadColor : kFaintColor,
+                failing ? rules.data->errors.front() : text);
+  }
+  if (!alerts.data) {
+    canvas.Paragraph(theme.body, inside, kMutedColor,
+                     alerts.error.ok() ? "Loading…" : alerts.error.message());
+    return;
+  }
+  if (alerts.data->empty()) {
+    canvas.Paragraph(theme.body, inside, kMutedColor,
+                     rules.data && rules.data->alerting == 0
+                         ? "No alerting rule is loaded: rule_files in the server's configuration "
+                           "names none."
+                         : "Nothing is firing or pending.");
+    return;
+  }
+  ScrollRows(canvas, "inbox", inside, alerts.data->size(), canvas.Px(kAlertHeight),
+             [&](const Canvas& inner, const Rect& row, size_t i) {
+               const Alert& alert = (*alerts.data)[i];
+               DrawAlertCard(inner, row, alert, page.feed->NowMs());
+               if (ImGui::IsMouseHoveringRect(row.min(), row.max())) AlertTooltip(alert);
+             });
+}
+
+float TargetsHeight(const PageContext& page) {
+  const auto& targets = page.feed->Targets();
+  const size_t rows = targets.data ? std::max<size_t>(1, targets.data->size()) : 1;
+  return page.canvas.Px(kPanelFrame + kTargetRow * static_cast<float>(rows));
+}
+
+void DrawTargets(const PageContext& page, const Rect& area) {
+  const Canvas& canvas = page.canvas;
+  const Rect inside = canvas.Panel(area, "Targets");
+  const auto& targets = page.feed->Targets();
+  if (!targets.data || targets.data->empty()) {
+    canvas.Text(canvas.theme().small, inside, kMutedColor,
+                !targets.error.ok() ? targets.error.message()
+                : targets.data      ? "No target is configured or discovered."
+                                    : "Loading…");
+    return;
+  }
+  ScrollRows(canvas, "targets", inside, targets.data->size(), canvas.Px(kTargetRow),
+             [&](const Canvas& inner, const Rect& row, size_t i) {
+               const Target& t = (*targets.data)[i];
+               DrawTargetRow(inner, row, t, page.feed->NowMs());
+               if (!t.last_error.empty() && ImGui::IsMouseHoveringRect(row.min(), row.max())) {
+                 ImGui::SetTooltip("%s\n%s", t.scrape_url.c_str(), t.last_error.c_str());
+               }
+             });
+}
+
+float FilesystemsHeight(const PageContext& page) {
+  const size_t rows = std::max<size_t>(1, Disks(page).size());
+  return page.canvas.Px(kPanelFrame + kDiskRow * static_cast<float>(rows));
+}
+
+void DrawFilesystems(const PageContext& page, const Rect& area) {
+  const Canvas& canvas = page.canvas;
+  const Theme& theme = canvas.theme();
+  const Rect inside = canvas.Panel(area, "File systems");
+  const std::vector<Disk> disks = Disks(page);
+  if (disks.empty()) {
+    canvas.Text(theme.small, inside, kMutedColor, "node_filesystem_size_bytes is absent.");
+    return;
+  }
+  ScrollRows(canvas, "disks", inside, disks.size(), canvas.Px(kDiskRow),
+             [&](const Canvas& inner, Rect row, size_t i) {
+               const double used = 1 - disks[i].free / disks[i].size;
+               const ImU32 color = used >= 0.92 ? kBadColor : used >= 0.8 ? kWarnColor : kGoodColor;
+               Rect text = row.CutTop(inner.Px(20));
+               const Unit& bytes = UnitById("bytes");
+               inner.Text(theme.small, text.CutRight(inner.Px(150), inner.Px(6)), kMutedColor,
+                          FormatValue(bytes, disks[i].free) + " of " +
+                              FormatValue(bytes, disks[i].size) + " free",
+                          Align::kRight);
+               inner.Text(theme.small, text, kTextColor, disks[i].name);
+               Rect bar = {row.x, row.y + inner.Px(3), row.w, inner.Px(6)};
+               inner.Fill(bar, kRaisedColor, inner.Px(3));
+               bar.w *= static_cast<float>(std::clamp(used, 0.0, 1.0));
+               inner.Fill(bar, color, inner.Px(3));
+             });
+}
+
+}  // namespace deckwatch::dashboard

@@ -1,0 +1,144 @@
+#include "dashboard/views/panel.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace deckwatch::dashboard {
+namespace {
+
+constexpr size_t kMaxLines = 400;  // more cannot be told apart; the rest is counted in the title
+constexpr size_t kPaletteSize = 12;
+
+double LastValue(const Series& s) {
+  return s.value.empty() || std::isnan(s.value.back()) ? -HUGE_VAL : s.value.back();
+}
+
+// By name, but two lines of one panel get different colours while there are enough.
+void AssignColors(std::vector<PlotLine>* lines) {
+  std::set<size_t> taken;
+  for (PlotLine& line : *lines) {
+    size_t index = SeriesColorIndex(line.name);
+    if (taken.size() < kPaletteSize) {
+      while (taken.contains(index % kPaletteSize)) ++index;
+    }
+    taken.insert(index % kPaletteSize);
+    line.color = SeriesColor(index);
+  }
+}
+
+}  // namespace
+
+std::string ExpandRate(std::string expr, std::string_view rate) {
+  constexpr std::string_view kName = "$rate";
+  for (size_t at = 0; (at = expr.find(kName, at)) != expr.npos; at += rate.size()) {
+    expr.replace(at, kName.size(), rate);
+  }
+  return expr;
+}
+
+std::string ExpandLegend(std::string_view legend, const Labels& labels) {
+  if (legend.empty()) return labels.ToString();
+  std::string out;
+  while (!legend.empty()) {
+    const size_t open = legend.find("{{");
+    const size_t close = open == legend.npos ? open : legend.find("}}", open);
+    if (close == legend.npos) break;
+    out += legend.substr(0, open);
+    out += labels.Get(legend.substr(open + 2, close - open - 2));
+    legend.remove_prefix(close + 2);
+  }
+  return out + std::string(legend);
+}
+
+void Panel::Draw(const PageContext& page, const Rect& area, LegendPlace legend) {
+  Refresh(page);
+  const Canvas& canvas = page.canvas;
+  canvas.Panel(area, "");
+  Rect inside = area.Inset(canvas.Px(12), canvas.Px(8));
+  Rect title = inside.CutTop(canvas.Px(20), canvas.Px(4));
+  const float used = canvas.Text(canvas.theme().strong, title, kTextColor, spec_.title);
+  title.CutLeft(used + canvas.Px(12));
+  if (!error_.ok() && !model_.lines.empty()) {
+    canvas.Text(canvas.theme().small, title, kBadColor, error_.message(), Align::kRight);
+  } else if (!warning_.empty()) {
+    canvas.Text(canvas.theme().small, title, kWarnColor, warning_, Align::kRight);
+  }
+  if (model_.lines.empty()) {
+    DrawNotice(page, inside);
+    return;
+  }
+  plot_.Draw(canvas, spec_.id.c_str(), inside, model_, legend, page.link);
+}
+
+void Panel::Refresh(const PageContext& page) {
+  std::vector<const Reading<QueryResult>*> readings;
+  std::vector<uint64_t> versions;
+  asked_ = true;
+  error_ = Status::Ok();
+  for (const PanelQuery& query : spec_.queries) {
+    const auto& reading =
+        page.feed->Range(ExpandRate(query.expr, page.rate), page.link->window, page.link->step_ms);
+    readings.push_back(&reading);
+    versions.push_back(reading.version);
+    asked_ = asked_ && reading.asked;
+    if (!reading.error.ok()) error_ = reading.error;
+  }
+  if (versions == seen_versions_) return;
+  seen_versions_ = std::move(versions);
+  Rebuild(page, readings);
+}
+
+void Panel::Rebuild(const PageContext& page,
+                    const std::vector<const Reading<QueryResult>*>& readings) {
+  model_ = {};
+  model_.unit = &UnitById(spec_.unit);
+  model_.stacked = spec_.stacked;
+  model_.fill = spec_.stacked ? 0.5F : spec_.fill;
+  model_.min = spec_.min;
+  model_.max = spec_.max;
+  model_.warn = spec_.warn;
+  model_.bad = spec_.bad;
+  model_.gap_ms = page.link->step_ms * 3 / 2;
+  model_.version = next_version_++;
+  warning_.clear();
+  for (size_t i = 0; i < readings.size(); ++i) {
+    if (!readings[i]->data) continue;
+    const auto& data = readings[i]->data;
+    model_.gap_ms = readings[i]->step_ms * 3 / 2;
+    model_.owners.push_back(data);
+    for (const Series& series : data->series) {
+      model_.lines.push_back({ExpandLegend(spec_.queries[i].legend, series.labels), 0, &series,
+                              spec_.queries[i].sign});
+    }
+    if (!data->warnings.empty()) warning_ = data->warnings.front();
+  }
+  if (!spec_.stacked) {
+    std::stable_sort(model_.lines.begin(), model_.lines.end(),
+                     [](const PlotLine& a, const PlotLine& b) {
+                       return LastValue(*a.series) > LastValue(*b.series);
+                     });
+  }
+  if (model_.lines.size() > kMaxLines) {
+    warning_ = "showing " + std::to_string(kMaxLines) + " of " +
+               std::to_string(model_.lines.size()) + " series, the highest";
+    model_.lines.resize(kMaxLines);
+  }
+  AssignColors(&model_.lines);
+}
+
+void Panel::DrawNotice(const PageContext& page, const Rect& area) const {
+  const Canvas& canvas = page.canvas;
+  const bool failed = !error_.ok();
+  std::string text = failed ? error_.message() : asked_ ? spec_.absent : "Loading…";
+  const float width = std::min(area.w * 0.85F, canvas.Px(620));
+  const Rect box = {area.x + (area.w - width) / 2, area.y + area.h * 0.36F, width, area.h * 0.6F};
+  Rect line = box;
+  if (asked_ || failed) {
+    canvas.Text(canvas.theme().strong, line.CutTop(canvas.Px(22)), failed ? kBadColor : kMutedColor,
+                failed ? "Query failed" : "No data");
+  }
+  canvas.Paragraph(canvas.theme().body, line, kMutedColor, text);
+}
+
+}  // namespace deckwatch::dashboard

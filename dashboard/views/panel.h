@@ -1,0 +1,65 @@
+// A titled time-series panel: what to ask, how to show it, and what to say when there is nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dashboard/data/feed.h"
+#include "dashboard/plot/plot.h"
+
+namespace deckwatch::dashboard {
+
+// What every part of a page needs to draw itself.
+struct PageContext {
+  const Canvas& canvas;
+  Feed* feed;
+  PlotLink* link;
+  std::string rate;  // window of rate() and the like, long enough for the scrape interval: "1m"
+};
+
+struct PanelQuery {
+  std::string expr;    // "$rate" stands for PageContext::rate
+  std::string legend;  // "{{label}}" is replaced; "" shows the whole label set
+  double sign = 1;     // -1 draws downward
+};
+
+struct PanelSpec {
+  std::string id, title, unit;
+  std::vector<PanelQuery> queries;
+  bool stacked = false;
+  float fill = 0.18F;
+  std::optional<double> min = {}, max = {};  // see PlotModel
+  std::optional<double> warn = {}, bad = {};
+  std::string absent;  // shown when the answers are empty: which metric, who gives it
+};
+
+class Panel {
+ public:
+  explicit Panel(PanelSpec spec) : spec_(std::move(spec)) {}
+
+  void Draw(const PageContext& page, const Rect& area, LegendPlace legend);
+
+ private:
+  // Asks all queries; true when the model was rebuilt or is still right, false when there is none
+  // yet.
+  void Refresh(const PageContext& page);
+  void Rebuild(const PageContext& page, const std::vector<const Reading<QueryResult>*>& readings);
+  void DrawNotice(const PageContext& page, const Rect& area) const;
+
+  PanelSpec spec_;
+  Plot plot_;
+  PlotModel model_;
+  std::vector<uint64_t> seen_versions_;
+  uint64_t next_version_ = 1;
+  Status error_;  // of the last attempts
+  std::string warning_;
+  bool asked_ = false;
+};
+
+// "$rate" replaced in `expr`.
+std::string ExpandRate(std::string expr, std::string_view rate);
+// "{{label}}" replaced by the series' labels; "" gives the label set as Prometheus prints it.
+std::string ExpandLegend(std::string_view legend, const Labels& labels);
+
+}  // namespace deckwatch::dashboard
