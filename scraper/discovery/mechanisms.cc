@@ -6,6 +6,7 @@ const std::vector<DiscoveryMechanism>& DiscoveryMechanisms() {
   static const auto* const kMechanisms = new std::vector<DiscoveryMechanism>{
       {"docker_sd_configs", ParseDockerConfig},
       {"file_sd_configs", ParseFileConfig},
+      {"kubernetes_sd_configs", ParseKubernetesConfig},
   };
   return *kMechanisms;
 }

@@ -9,5 +9,7 @@ Result<std::unique_ptr<DiscoveryConfig>> ParseDockerConfig(const YamlNode& node,
                                                            std::string_view file);
 Result<std::unique_ptr<DiscoveryConfig>> ParseFileConfig(const YamlNode& node,
                                                          std::string_view file);
+Result<std::unique_ptr<DiscoveryConfig>> ParseKubernetesConfig(const YamlNode& node,
+                                                               std::string_view file);
 
 }  // namespace deckwatch::scraper

@@ -1,6 +1,7 @@
 // What the tests of discovery mechanisms share.
 #pragma once
 
+#include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -9,8 +10,12 @@
 #include <thread>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/executor.h"
 #include "base/json.h"
@@ -77,6 +82,91 @@ class TestServer {
   httplib::Server server_;
   int port_ = 0;
   std::jthread thread_;
+};
+
+// Answers HTTP requests with bytes of the test's choosing, one request per connection.
+class RawServer {
+ public:
+  struct Reply {
+    std::string bytes;
+    bool hold = false;  // keep the connection open and silent afterwards, instead of closing it
+  };
+  // Called for each request with its head ("GET /x HTTP/1.1\r\n…"), one at a time.
+  using Handler = std::function<Reply(const std::string& head)>;
+
+  explicit RawServer(Handler handler) : handler_(std::move(handler)) {
+    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    EXPECT_EQ(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listener_, 64), 0);
+    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length);
+    port_ = ntohs(address.sin_port);
+    acceptor_ = StartThread("raw-server", [this](std::stop_token) { Accept(); });
+  }
+  ~RawServer() {
+    ::shutdown(listener_, SHUT_RDWR);
+    acceptor_.join();
+    ::close(listener_);
+    {
+      MutexLock lock(mutex_);
+      for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
+    }
+    connections_.clear();
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
+  static std::string Answer(int status, const std::string& body) {
+    return "HTTP/1.1 " + std::to_string(status) +
+           " X\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " +
+           std::to_string(body.size()) + "\r\n\r\n" + body;
+  }
+  static std::string ChunkedHead() {
+    return "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+  }
+  static std::string Chunk(const std::string& data) {
+    char size[20];
+    std::snprintf(size, sizeof size, "%zx\r\n", data.size());
+    return size + data + "\r\n";
+  }
+
+ private:
+  void Accept() {
+    for (int fd; (fd = ::accept(listener_, nullptr, nullptr)) >= 0;) {
+      MutexLock lock(mutex_);
+      open_.insert(fd);
+      connections_.push_back(StartThread("raw-conn", [this, fd](std::stop_token) { Serve(fd); }));
+    }
+  }
+  void Serve(int fd) {
+    std::string head;
+    char buffer[4096];
+    for (ssize_t n; head.find("\r\n\r\n") == std::string::npos &&
+                    (n = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+      head.append(buffer, static_cast<size_t>(n));
+    }
+    Reply reply;
+    {
+      MutexLock lock(mutex_);
+      reply = handler_(head);
+    }
+    (void)!::send(fd, reply.bytes.data(), reply.bytes.size(), MSG_NOSIGNAL);
+    while (reply.hold && ::recv(fd, buffer, sizeof buffer, 0) > 0) {
+    }
+    MutexLock lock(mutex_);
+    open_.erase(fd);
+    ::close(fd);
+  }
+
+  const Handler handler_;
+  int listener_ = -1;
+  int port_ = 0;
+  Mutex mutex_;
+  std::set<int> open_ GUARDED_BY(mutex_);
+  std::vector<std::jthread> connections_;  // filled by the acceptor, read after it ended
+  std::jthread acceptor_;
 };
 
 // Runs the mechanism that `yaml` configures and keeps the groups it has told of.
