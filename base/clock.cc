@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -74,7 +75,12 @@ Result<int64_t> ParseDurationMs(std::string_view text) {
     const std::string_view name = s.substr(0, letters);
     size_t u = next_unit;
     while (u < kUnits.size() && kUnits[u].name != name) ++u;
-    if (u == kUnits.size()) return bad();
+    if (u == kUnits.size()) {
+      const bool known = std::ranges::find(kUnits, name, &Unit::name) != kUnits.end();
+      if (known || name.empty()) return bad();
+      return Status::InvalidArgument("unknown unit \"" + std::string(name) + "\" in duration \"" +
+                                     std::string(text) + "\"");
+    }
     int64_t part;
     if (__builtin_mul_overflow(n, kUnits[u].ms, &part) ||
         __builtin_add_overflow(total, part, &total)) {

@@ -98,8 +98,8 @@ Parser::Node Parser::Bracket(Node e) {
   if (e->kind != NodeKind::kVectorSelector) {
     return Fail(open, "ranges only allowed for vector selectors");
   }
-  if (e->offset_ms != 0) return Fail(open, "no offset modifiers allowed before range");
-  if (e->at == AtModifier::kTimestamp) return Fail(open, "no @ modifiers allowed before range");
+  if (HasOffset(*e)) return Fail(open, "no offset modifiers allowed before range");
+  if (e->at != AtModifier::kNone) return Fail(open, "no @ modifiers allowed before range");
   auto matrix = std::make_unique<Expr>();
   matrix->kind = NodeKind::kMatrixSelector;
   matrix->type = ValueType::kMatrix;

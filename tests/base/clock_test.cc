@@ -20,6 +20,8 @@ TEST(Duration, RefusesNonsenseNamingIt) {
     EXPECT_FALSE(ParseDurationMs(text).ok()) << text;
   }
   EXPECT_NE(ParseDurationMs("abc").status().message().find("abc"), std::string::npos);
+  EXPECT_EQ(ParseDurationMs("5y1hs").status().message(),
+            "unknown unit \"hs\" in duration \"5y1hs\"");
 }
 
 TEST(Duration, PrintsAsPrometheus) {
