@@ -1,6 +1,15 @@
 deckwatch_room(scraper
   SOURCES
     config.cc
+    discovery_hub.cc
+    fetcher.cc
+    manager.cc
+    own_metrics.cc
+    page.cc
+    pool.cc
+    series_labels.cc
+    target.cc
+    target_writer.cc
     text_parser.cc
   LIBS deckwatch_base
   PRIVATE_LIBS PkgConfig::CURL)

@@ -387,13 +387,13 @@ Status ParseExemplar(std::string_view text, int64_t default_t_ms, Exemplar* out)
     }
     builder.Set(name, value);
   }
-  if (runes > 128) return Status::InvalidArgument("exemplar labels exceed 128 characters");
   SampleTail tail;
   const std::string_view rest = std::string_view(line).substr(labels.length);
   if (const char* why = ParseSampleTail(TextFormat::kOpenMetrics, rest, &tail)) {
     return Status::InvalidArgument(std::string("exemplar: ") + why);
   }
   if (!tail.exemplar.empty()) return Status::InvalidArgument("exemplar inside an exemplar");
+  if (runes > 128) return {StatusCode::kOutOfRange, "exemplar labels exceed 128 characters"};
   *out = {builder.Build(), tail.value, tail.has_time ? tail.t_ms : default_t_ms};
   return Status::Ok();
 }

@@ -66,6 +66,7 @@ struct SampleTail {
 const char* ParseSampleTail(TextFormat format, std::string_view tail, SampleTail* out);
 
 // Parses SampleTail::exemplar; `default_t_ms` is used when it carries no time.
+// OutOfRange when well-formed but with more than 128 characters of labels (OpenMetrics' bound).
 Status ParseExemplar(std::string_view text, int64_t default_t_ms, Exemplar* out);
 
 // A number as the formats write it, taking all of `text`. Prometheus refuses hexadecimal and '_'.
