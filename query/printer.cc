@@ -193,8 +193,13 @@ std::string ToString(const Expr& e) {
     case NodeKind::kSubquery: return ToString(*e.lhs) + SubquerySuffix(e);
     case NodeKind::kParen: return "(" + ToString(*e.lhs) + ")";
     case NodeKind::kUnary: return (e.negative ? "-" : "+") + ToString(*e.lhs);
-    case NodeKind::kBinary:
-      return ToString(*e.lhs) + " " + OperatorText(e) + " " + ToString(*e.rhs);
+    case NodeKind::kBinary: {
+      // A sign in front would take the whole power.
+      const bool bare = e.op == BinaryOp::kPow && e.lhs->kind == NodeKind::kNumber;
+      std::string lhs = ToString(*e.lhs);
+      if (bare && lhs.starts_with('+')) lhs.erase(0, 1);
+      return lhs + " " + OperatorText(e) + " " + ToString(*e.rhs);
+    }
     case NodeKind::kAggregate:
       return AggregateText(e) + "(" + (e.param ? ToString(*e.param) + ", " : "") +
              ToString(*e.lhs) + ")";

@@ -155,10 +155,15 @@ Status MemoryStorage::Resolve(std::span<const LabelsView> labels, uint64_t,
   return Status::Ok();
 }
 
-MemoryStorage::Series* MemoryStorage::Writable(SeriesRef ref) {
-  auto copy = std::make_shared<Series>(*series_[ref - 1]);
-  Series* writable = copy.get();
-  series_[ref - 1] = std::move(copy);
+MemoryStorage::Series* MemoryStorage::Writable(SeriesRef ref,
+                                               std::map<SeriesRef, Series*>* touched) {
+  if (ref == kNoSeries || ref > series_.size()) return nullptr;
+  Series*& writable = (*touched)[ref];
+  if (!writable) {
+    auto copy = std::make_shared<Series>(*series_[ref - 1]);
+    writable = copy.get();
+    series_[ref - 1] = std::move(copy);
+  }
   return writable;
 }
 
@@ -187,15 +192,9 @@ Result<AppendResult> MemoryStorage::Commit(const WriteBatch& batch) {
   AppendResult result;
   std::map<SeriesRef, Series*> touched;
   MutexLock lock(mutex_);
-  const auto series = [&](SeriesRef ref) -> Series* {
-    const auto it = touched.find(ref);
-    if (it != touched.end()) return it->second;
-    if (ref == kNoSeries || ref > series_.size()) return nullptr;
-    return touched[ref] = Writable(ref);
-  };
   for (size_t i = 0; i < batch.ref.size(); ++i) {
     if (batch.ref[i] == kNoSeries) continue;
-    if (Series* s = series(batch.ref[i])) {
+    if (Series* s = Writable(batch.ref[i], &touched)) {
       const int64_t start_ms = batch.start_ms.empty() ? 0 : batch.start_ms[i];
       Insert(&s->columns, batch.t_ms[i], batch.value[i], nullptr, start_ms, &result);
     } else {
@@ -203,12 +202,12 @@ Result<AppendResult> MemoryStorage::Commit(const WriteBatch& batch) {
     }
   }
   for (const WriteBatch::HistogramSample& h : batch.histograms) {
-    if (Series* s = series(h.ref)) {
+    if (Series* s = Writable(h.ref, &touched)) {
       Insert(&s->columns, h.t_ms, 0, h.value, h.start_ms, &result);
     }
   }
   for (const WriteBatch::ExemplarSample& e : batch.exemplars) {
-    if (Series* s = series(e.ref)) s->exemplars.push_back(e.exemplar);
+    if (Series* s = Writable(e.ref, &touched)) s->exemplars.push_back(e.exemplar);
   }
   return result;
 }

@@ -35,7 +35,8 @@ class MemoryStorage : public Appender, public Queryable {
 
   static void Insert(Columns* columns, int64_t t_ms, double value, HistogramPtr histogram,
                      int64_t start_ms, AppendResult* result);
-  Series* Writable(SeriesRef ref) REQUIRES(mutex_);
+  // The series to write to, copied once per commit; null when there is none.
+  Series* Writable(SeriesRef ref, std::map<SeriesRef, Series*>* touched) REQUIRES(mutex_);
 
   mutable Mutex mutex_;
   // ref - 1 is the index. Replaced, never changed, once a view may have it.
