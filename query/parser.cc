@@ -143,6 +143,8 @@ Parser::Node Parser::Expression() {
 }
 
 Parser::Node Parser::Binary(int min_precedence) {
+  Level level(this);
+  if (!level.ok()) return nullptr;
   Node lhs = Unary();
   while (lhs && IsBinaryOperator(PeekKind())) {
     const int precedence = PrecedenceOf(PeekKind());
@@ -201,8 +203,6 @@ bool Parser::FillValue(std::optional<double>* value) {
 }
 
 Parser::Node Parser::Unary() {
-  Level level(this);
-  if (!level.ok()) return nullptr;
   if (PeekKind() != TokenKind::kAdd && PeekKind() != TokenKind::kSub) {
     Node e = Primary();
     return e ? Postfix(std::move(e)) : nullptr;
