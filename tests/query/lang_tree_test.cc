@@ -274,13 +274,13 @@ INSTANTIATE_TEST_SUITE_P(
          "  sum(very_long_metric_name_number_one_that_fills_the_line)\n+\n"
          "  sum(very_long_metric_name_number_two_that_fills_it)"},
         {"sum by (job) (rate(very_long_metric_name_number_one_that_fills_the_line[5m]) / ignoring "
-         "(x) rate(short_one[5m]))",
+         "(x) rate(another_metric_name_of_length[5m]))",
          "sum by (job) (\n    rate(very_long_metric_name_number_one_that_fills_the_line[5m])\n"
-         "  / ignoring (x)\n    rate(short_one[5m])\n)"},
+         "  / ignoring (x)\n    rate(another_metric_name_of_length[5m])\n)"},
         {"topk(5, quantile_over_time(0.99, "
-         "(very_long_metric_name_number_one_that_fills_the_line)[5m:1m] offset 12h))",
+         "(very_long_metric_name_number_one_that_fills_the_line)[5m:1m] offset 12h30m15s))",
          "topk(\n  5,\n  quantile_over_time(\n    0.99,\n"
-         "(very_long_metric_name_number_one_that_fills_the_line)[5m:1m] offset 12h\n  )\n)"},
+         "(very_long_metric_name_number_one_that_fills_the_line)[5m:1m] offset 12h30m15s\n  )\n)"},
         {"-(very_long_metric_name_number_one_that_fills_the_line + "
          "another_very_long_metric_name_that_fills_it_too)",
          "-(\n    very_long_metric_name_number_one_that_fills_the_line\n  +\n"
