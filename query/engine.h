@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/executor.h"
 #include "base/status.h"
 #include "base/storage.h"
@@ -27,6 +28,7 @@ struct EngineOptions {
       true;  // off: names are dropped at each operation, as Prometheus without the flag
   bool use_start_timestamps =
       false;  // rate & co. look at start timestamps (Prometheus's use-start-timestamps flag)
+  const Clock* clock = Clock::Real();  // for timeouts and timings
 };
 
 struct QueryOptions {

@@ -1,0 +1,65 @@
+#include "query/budget.h"
+
+namespace deckwatch::query {
+
+namespace {
+void RaiseTo(std::atomic<uint64_t>* peak, uint64_t v) {
+  for (uint64_t old = peak->load(); old < v && !peak->compare_exchange_weak(old, v);) {
+  }
+}
+}  // namespace
+
+Charge& Charge::operator=(Charge&& o) noexcept {
+  if (this == &o) return *this;
+  Release();
+  budget_ = std::exchange(o.budget_, nullptr);
+  samples_ = std::exchange(o.samples_, 0);
+  bytes_ = std::exchange(o.bytes_, 0);
+  return *this;
+}
+
+void Charge::Release() {
+  if (budget_ == nullptr) return;
+  budget_->samples_ -= samples_;
+  budget_->bytes_ -= bytes_;
+  budget_ = nullptr;
+  samples_ = bytes_ = 0;
+}
+
+Budget::Budget(Limits limits, const Clock* clock)
+    : limits_(std::move(limits)),
+      clock_(clock),
+      deadline_ms_(clock->MonotonicMs() + limits_.timeout_ms) {}
+
+Status Budget::Hold(uint64_t samples, uint64_t bytes, Charge* charge) {
+  charge->Release();
+  const uint64_t all_samples = samples_.fetch_add(samples) + samples;
+  const uint64_t all_bytes = bytes_.fetch_add(bytes) + bytes;
+  charge->budget_ = this;
+  charge->samples_ = samples;
+  charge->bytes_ = bytes;
+  RaiseTo(&peak_samples_, all_samples);
+  RaiseTo(&peak_bytes_, all_bytes);
+  if (all_samples > limits_.max_samples) {
+    return Status::ResourceExhausted(
+        "query processing would load too many samples into memory in query execution");
+  }
+  if (all_bytes > limits_.max_bytes) {
+    return Status::ResourceExhausted("query would use " + std::to_string(all_bytes) +
+                                     " bytes of memory, the limit is " +
+                                     std::to_string(limits_.max_bytes));
+  }
+  return {};
+}
+
+Status Budget::Check() const {
+  if (limits_.stop.stop_requested()) {
+    return Status::Cancelled("query was canceled in expression evaluation");
+  }
+  if (clock_->MonotonicMs() > deadline_ms_) {
+    return Status::DeadlineExceeded("query timed out in expression evaluation");
+  }
+  return {};
+}
+
+}  // namespace deckwatch::query

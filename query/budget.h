@@ -1,0 +1,72 @@
+// What one query may use: samples, bytes, time. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <stop_token>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace deckwatch::query {
+
+class Budget;
+
+// Samples and bytes held of a budget; given back when the charge goes.
+class Charge {
+ public:
+  Charge() = default;
+  Charge(Charge&& o) noexcept { *this = std::move(o); }
+  Charge& operator=(Charge&& o) noexcept;
+  ~Charge() { Release(); }
+  void Release();
+
+ private:
+  friend class Budget;
+  Budget* budget_ = nullptr;
+  uint64_t samples_ = 0;
+  uint64_t bytes_ = 0;
+};
+
+class Budget {
+ public:
+  struct Limits {
+    uint64_t max_samples = 0;
+    uint64_t max_bytes = 0;
+    int64_t timeout_ms = 0;
+    std::stop_token stop;
+  };
+  // `clock` must outlive the budget.
+  Budget(Limits limits, const Clock* clock);
+
+  // Makes `charge` hold that much, in place of what it held before. ResourceExhausted with
+  // Prometheus's text when that is too much for the query.
+  Status Hold(uint64_t samples, uint64_t bytes, Charge* charge);
+  // DeadlineExceeded or Cancelled once the query has to end. Cheap enough to be called per series.
+  Status Check() const;
+
+  void CountRead(uint64_t samples) { samples_read_.fetch_add(samples, std::memory_order_relaxed); }
+  void CountSeries(uint64_t series) {
+    series_selected_.fetch_add(series, std::memory_order_relaxed);
+  }
+
+  uint64_t samples_read() const { return samples_read_; }
+  uint64_t series_selected() const { return series_selected_; }
+  uint64_t peak_samples() const { return peak_samples_; }
+  uint64_t peak_bytes() const { return peak_bytes_; }
+
+ private:
+  friend class Charge;
+  const Limits limits_;
+  const Clock* const clock_;
+  const int64_t deadline_ms_;
+  std::atomic<uint64_t> samples_{0};
+  std::atomic<uint64_t> bytes_{0};
+  std::atomic<uint64_t> peak_samples_{0};
+  std::atomic<uint64_t> peak_bytes_{0};
+  std::atomic<uint64_t> samples_read_{0};
+  std::atomic<uint64_t> series_selected_{0};
+};
+
+}  // namespace deckwatch::query

@@ -1,0 +1,192 @@
+#include "query/engine.h"
+
+#include <algorithm>
+
+#include <unistd.h>
+
+#include "query/budget.h"
+#include "query/eval.h"
+#include "query/label_sets.h"
+#include "query/parser.h"
+#include "query/query_context.h"
+
+namespace deckwatch::query {
+
+namespace {
+
+uint64_t MachineBytes() {
+  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+Budget::Limits LimitsOf(const EngineOptions& engine, const QueryOptions& query) {
+  Budget::Limits limits;
+  limits.max_samples = engine.max_samples;
+  limits.max_bytes =
+      engine.max_bytes_per_query > 0 ? engine.max_bytes_per_query : MachineBytes() / 4;
+  limits.timeout_ms =
+      query.timeout_ms > 0 ? std::min(query.timeout_ms, engine.timeout_ms) : engine.timeout_ms;
+  limits.stop = query.stop;
+  return limits;
+}
+
+// The rows of `v` as series of a result, at the times of `steps`.
+std::vector<ResultSeries> ToSeries(StepVector&& v, const StepRange& steps) {
+  std::vector<ResultSeries> out;
+  out.reserve(v.size());
+  for (size_t row = 0; row < v.size(); ++row) {
+    ResultSeries s;
+    s.labels = std::move(v.series[row].labels);
+    const uint8_t* cells = v.Cells(row);
+    const auto count = v.steps - static_cast<size_t>(std::count(cells, cells + v.steps, kAbsent));
+    const bool histograms = std::find(cells, cells + v.steps, kHistogram) != cells + v.steps;
+    s.t_ms.reserve(count);
+    s.value.reserve(count);
+    for (size_t i = 0; i < v.steps; ++i) {
+      if (cells[i] == kAbsent) continue;
+      s.t_ms.push_back(steps.At(i));
+      s.value.push_back(v.Values(row)[i]);
+      if (histograms) {
+        s.histogram.push_back(cells[i] == kHistogram ? v.Histograms(row)[i] : nullptr);
+      }
+    }
+    out.push_back(std::move(s));
+  }
+  return out;
+}
+
+void SortByLabels(std::vector<ResultSeries>* series) {
+  std::sort(series->begin(), series->end(),
+            [](const ResultSeries& a, const ResultSeries& b) { return a.labels < b.labels; });
+}
+
+// One query from text to result.
+class Run {
+ public:
+  Run(const EngineOptions& engine, ThreadPool* pool, const QueryOptions& query,
+      std::string_view text)
+      : options_(engine),
+        pool_(pool),
+        query_(query),
+        text_(text),
+        budget_(LimitsOf(engine, query), engine.clock) {}
+
+  // step_ms 0: an instant query.
+  Result<QueryResult> Execute(const Queryable& storage, int64_t start_ms, int64_t end_ms,
+                              int64_t step_ms) {
+    const int64_t begun_ns = options_.clock->MonotonicNs();
+    TRY_ASSIGN(const std::unique_ptr<Expr> expr, ParseExpr(text_));
+    TRY(ResolveDurations(expr.get(), start_ms, end_ms, step_ms));
+    if (step_ms > 0 && expr->type != ValueType::kScalar && expr->type != ValueType::kVector) {
+      return Status::InvalidArgument("invalid expression type \"" +
+                                     std::string(ValueTypeName(expr->type)) +
+                                     "\" for range query, must be Scalar or instant Vector");
+    }
+    TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
+    const StepRange steps =
+        step_ms > 0 ? StepRange{start_ms, end_ms, step_ms} : StepRange::Instant(start_ms);
+    QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, 0, {}};
+    ctx.lookback_ms =
+        query_.lookback_delta_ms > 0 ? query_.lookback_delta_ms : options_.lookback_delta_ms;
+    const int64_t prepared_ns = options_.clock->MonotonicNs();
+    QueryResult result;
+    TRY(Evaluate(ctx, *expr, steps, &result));
+    result.annotations = ctx.annotations.Render(text_);
+    result.stats.prepare_ns = prepared_ns - begun_ns;
+    result.stats.eval_ns = options_.clock->MonotonicNs() - prepared_ns;
+    result.stats.samples_read = budget_.samples_read();
+    result.stats.peak_samples = budget_.peak_samples();
+    result.stats.series_selected = budget_.series_selected();
+    result.stats.peak_bytes = budget_.peak_bytes();
+    return result;
+  }
+
+ private:
+  Status Evaluate(QueryContext& ctx, const Expr& expr, const StepRange& steps, QueryResult* out) {
+    out->scalar_t_ms = steps.start_ms;
+    out->type = expr.type;
+    Evaluator evaluator(ctx);
+    switch (expr.type) {
+      case ValueType::kString: out->string = Unwrap(expr).string; return {};
+      case ValueType::kScalar: return EvaluateScalar(ctx, evaluator, expr, steps, out);
+      case ValueType::kMatrix: return EvaluateMatrix(ctx, evaluator, expr, steps, out);
+      default: break;
+    }
+    TRY_ASSIGN(StepVector v, evaluator.Vector(expr, steps));
+    TRY(FinishNames(&v));
+    out->series = ToSeries(std::move(v), steps);
+    if (ctx.step_ms > 0) {
+      out->type = ValueType::kMatrix;
+      SortByLabels(&out->series);
+    }
+    return {};
+  }
+
+  Status EvaluateScalar(QueryContext& ctx, Evaluator& evaluator, const Expr& expr,
+                        const StepRange& steps, QueryResult* out) {
+    TRY_ASSIGN(std::vector<double> values, evaluator.Scalar(expr, steps));
+    if (ctx.step_ms == 0) {
+      out->scalar = values[0];
+      return {};
+    }
+    out->type = ValueType::kMatrix;
+    ResultSeries series;
+    for (size_t i = 0; i < values.size(); ++i) series.t_ms.push_back(steps.At(i));
+    series.value = std::move(values);
+    out->series.push_back(std::move(series));
+    return {};
+  }
+
+  // An instant query of a range: raw samples, or the points of a subquery.
+  Status EvaluateMatrix(QueryContext& ctx, Evaluator& evaluator, const Expr& expr,
+                        const StepRange& steps, QueryResult* out) {
+    const Expr& range = Unwrap(expr);
+    if (range.kind == NodeKind::kMatrixSelector) {
+      TRY(SelectRaw(ctx, range, steps.start_ms, &out->series));
+    } else {
+      StepRange inner_steps;
+      TRY_ASSIGN(StepVector v, evaluator.Subquery(range, steps, &inner_steps));
+      TRY(FinishNames(&v));
+      out->series = ToSeries(std::move(v), inner_steps);
+    }
+    SortByLabels(&out->series);
+    return {};
+  }
+
+  // The name removals put off until now.
+  Status FinishNames(StepVector* v) {
+    v->RemoveEmptyRows();
+    for (SeriesInfo& s : v->series) {
+      if (s.drop_name) s.labels = DropMetadataLabels(s.labels);
+    }
+    return MergeEqualSeries(v);
+  }
+
+  const EngineOptions& options_;
+  ThreadPool* const pool_;
+  const QueryOptions& query_;
+  const std::string_view text_;
+  Budget budget_;
+};
+
+}  // namespace
+
+Engine::Engine(EngineOptions options, ThreadPool* pool)
+    : options_(std::move(options)), pool_(pool) {}
+Engine::~Engine() = default;
+
+Result<QueryResult> Engine::Instant(const Queryable& storage, std::string_view text, int64_t t_ms,
+                                    const QueryOptions& options) const {
+  return Run(options_, pool_, options, text).Execute(storage, t_ms, t_ms, 0);
+}
+
+Result<QueryResult> Engine::Range(const Queryable& storage, std::string_view text, int64_t start_ms,
+                                  int64_t end_ms, int64_t step_ms,
+                                  const QueryOptions& options) const {
+  if (step_ms <= 0 || end_ms < start_ms) {
+    return Status::InvalidArgument("a range query needs a positive step and start <= end");
+  }
+  return Run(options_, pool_, options, text).Execute(storage, start_ms, end_ms, step_ms);
+}
+
+}  // namespace deckwatch::query

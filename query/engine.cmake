@@ -1,0 +1,32 @@
+deckwatch_room(query
+  SOURCES
+    aggregate.cc
+    aggregate_k.cc
+    annotations.cc
+    binary.cc
+    binary_cell.cc
+    budget.cc
+    engine.cc
+    eval.cc
+    eval_functions.cc
+    histogram_buckets.cc
+    histogram_functions.cc
+    histogram_math.cc
+    histogram_quantile.cc
+    histogram_rate.cc
+    histogram_trim.cc
+    info.cc
+    instant_functions.cc
+    label_functions.cc
+    label_sets.cc
+    quantile.cc
+    query_context.cc
+    range_functions_float.cc
+    range_functions_histogram.cc
+    range_functions_rate.cc
+    range_functions_sum.cc
+    selector.cc
+    series_hash.cc
+    series_samples.cc
+    step_vector.cc
+  LIBS deckwatch_base deckwatch_query_lang)

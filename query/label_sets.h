@@ -1,0 +1,52 @@
+// Operations on whole label sets that grouping, matching and name removal need. They work on the
+// encoded bytes: a subset of a label set's pairs, in order, is the encoding of a label set.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/labels.h"
+
+namespace deckwatch::query {
+
+// Which labels a projection keeps. Names are sorted.
+class Projection {
+ public:
+  // by(names), on(names)
+  static Projection Keep(std::vector<std::string> names);
+  // without(names), ignoring(names): all but these and __name__.
+  static Projection Drop(std::vector<std::string> names);
+
+  // Replaces `out` by the encoding of the projected label set.
+  void Encode(LabelsView labels, std::string* out) const;
+  Labels Apply(LabelsView labels) const;
+
+ private:
+  Projection(bool keep, std::vector<std::string> names) : keep_(keep), names_(std::move(names)) {}
+  bool keep_;
+  std::vector<std::string> names_;
+};
+
+// Without __name__, __type__ and __unit__: what remains when a value no longer is the metric's.
+Labels DropMetadataLabels(LabelsView labels);
+
+// Numbers distinct encoded label sets 0, 1, 2, … in order of appearance.
+class LabelIndex {
+ public:
+  // The number of `encoded`; `*added` tells whether it is new.
+  size_t Insert(const std::string& encoded, bool* added = nullptr);
+  size_t size() const { return index_.size(); }
+
+ private:
+  std::unordered_map<std::string, size_t> index_;
+};
+
+// `{__name__="up", job="a"}`: all labels alike, as Prometheus's errors print them.
+std::string BracedString(LabelsView labels);
+
+// The label set of bytes that Encode or LabelsView::encoded gave.
+Labels LabelsOf(std::string_view encoded);
+
+}  // namespace deckwatch::query

@@ -1,0 +1,38 @@
+// What every part of one query's evaluation shares.
+#pragma once
+
+#include "base/executor.h"
+#include "base/storage.h"
+#include "query/annotations.h"
+#include "query/budget.h"
+#include "query/engine.h"
+#include "query/step_vector.h"
+
+namespace deckwatch::query {
+
+struct QueryContext {
+  const EngineOptions& options;
+  const Querier& querier;
+  ThreadPool* pool;  // may be null
+  Budget& budget;
+  StepRange range;      // of the whole query
+  int64_t step_ms = 0;  // of the whole query, 0 for an instant one
+  int64_t lookback_ms = 0;
+  AnnotationSet annotations;
+
+  // Accounts for `v` as it now is.
+  Status Hold(StepVector* v) { return budget.Hold(v->SampleCount(), v->Bytes(), &v->charge); }
+};
+
+// Marks a row as no longer being its metric: its name goes, at once or at the end of the query.
+void DropName(const QueryContext& ctx, SeriesInfo* info);
+
+// An error of evaluation itself, with Prometheus's text.
+inline Status ExecutionError(std::string text) {
+  return {StatusCode::kInternal, std::move(text)};
+}
+
+// Rows with equal label sets become one. An error when two of them hold a value at the same step.
+Status MergeEqualSeries(StepVector* v);
+
+}  // namespace deckwatch::query

@@ -1,0 +1,34 @@
+// The samples of one series in the form that range functions take, with buffers that are reused
+// from series to series.
+#pragma once
+
+#include "base/storage.h"
+#include "query/range_functions.h"
+
+namespace deckwatch::query {
+
+class SeriesSamples {
+ public:
+  // Takes what `columns` hold, without stale markers, floats and histograms apart. `columns` must
+  // stay unchanged while the samples are used: where nothing has to be left out they are looked at
+  // in place.
+  void Load(const Columns& columns, bool with_start_times);
+  // Window i becomes (end_ms[i] - before_ms, end_ms[i] + after_ms]; end_ms must not fall.
+  void SetWindows(const std::vector<int64_t>& end_ms, int64_t before_ms, int64_t after_ms);
+
+  bool empty() const { return floats_.size + histograms_.size == 0; }
+  const FloatSamples& floats() const { return floats_; }
+  const HistogramSamples& histograms() const { return histograms_; }
+
+ private:
+  void Split(const Columns& columns, bool with_start_times);
+
+  FloatSamples floats_;
+  HistogramSamples histograms_;
+  std::vector<int64_t> float_t_, float_start_, histogram_t_, histogram_start_;
+  std::vector<double> float_value_;
+  std::vector<HistogramPtr> histogram_value_;
+  std::vector<Window> float_window_, histogram_window_;
+};
+
+}  // namespace deckwatch::query

@@ -1,0 +1,120 @@
+#include "query/step_vector.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace deckwatch::query {
+
+void StepVector::Reserve(size_t n) {
+  series.reserve(n);
+  value.reserve(n * steps);
+  cell.reserve(n * steps);
+}
+
+size_t StepVector::AddRow(SeriesInfo info) {
+  series.push_back(std::move(info));
+  value.resize(series.size() * steps);
+  cell.resize(series.size() * steps, kAbsent);
+  if (!histogram.empty()) histogram.resize(series.size() * steps);
+  return series.size() - 1;
+}
+
+void StepVector::PopRow() {
+  series.pop_back();
+  value.resize(series.size() * steps);
+  cell.resize(series.size() * steps);
+  if (!histogram.empty()) histogram.resize(series.size() * steps);
+}
+
+void StepVector::EnsureHistograms() {
+  if (histogram.empty()) histogram.resize(value.size());
+}
+
+void StepVector::CopyCell(size_t row, size_t step, const StepVector& from, size_t from_row,
+                          size_t from_step) {
+  const uint8_t kind = from.Cells(from_row)[from_step];
+  if (kind == kHistogram) {
+    SetHistogram(row, step, from.Histograms(from_row)[from_step]);
+    return;
+  }
+  Values(row)[step] = from.Values(from_row)[from_step];
+  Cells(row)[step] = kind;
+}
+
+void StepVector::Append(StepVector&& other) {
+  if (!histogram.empty()) other.EnsureHistograms();
+  if (!other.histogram.empty()) EnsureHistograms();
+  series.insert(series.end(), std::make_move_iterator(other.series.begin()),
+                std::make_move_iterator(other.series.end()));
+  value.insert(value.end(), other.value.begin(), other.value.end());
+  cell.insert(cell.end(), other.cell.begin(), other.cell.end());
+  histogram.insert(histogram.end(), std::make_move_iterator(other.histogram.begin()),
+                   std::make_move_iterator(other.histogram.end()));
+}
+
+bool StepVector::RowEmpty(size_t row) const {
+  const uint8_t* c = Cells(row);
+  return std::all_of(c, c + steps, [](uint8_t k) { return k == kAbsent; });
+}
+
+void StepVector::RemoveEmptyRows() {
+  size_t kept = 0;
+  for (size_t row = 0; row < size(); ++row) {
+    if (RowEmpty(row)) continue;
+    if (kept != row) {
+      series[kept] = std::move(series[row]);
+      std::memcpy(Values(kept), Values(row), steps * sizeof(double));
+      std::memcpy(Cells(kept), Cells(row), steps);
+      if (!histogram.empty()) std::move(Histograms(row), Histograms(row) + steps, Histograms(kept));
+    }
+    ++kept;
+  }
+  series.resize(kept);
+  value.resize(kept * steps);
+  cell.resize(kept * steps);
+  if (!histogram.empty()) histogram.resize(kept * steps);
+}
+
+uint64_t StepVector::SampleCount() const {
+  uint64_t n = cell.size() - std::count(cell.begin(), cell.end(), kAbsent);
+  for (const HistogramPtr& h : histogram) {
+    if (h) n += HistogramSampleCost(*h) - 1;
+  }
+  return n;
+}
+
+uint64_t StepVector::Bytes() const {
+  uint64_t n =
+      value.size() * sizeof(double) + cell.size() + histogram.size() * sizeof(HistogramPtr);
+  for (const SeriesInfo& s : series) n += sizeof s + s.labels.encoded().size();
+  return n;
+}
+
+StepVector Repeat(const StepVector& one, size_t steps) {
+  StepVector out(steps);
+  out.Reserve(one.size());
+  if (!one.histogram.empty()) out.histogram.reserve(one.size() * steps);
+  for (size_t row = 0; row < one.size(); ++row) {
+    out.AddRow(one.series[row]);
+    std::fill_n(out.Values(row), steps, one.Values(row)[0]);
+    std::fill_n(out.Cells(row), steps, one.Cells(row)[0]);
+    if (one.Cells(row)[0] == kHistogram) {
+      out.EnsureHistograms();
+      std::fill_n(out.Histograms(row), steps, one.Histograms(row)[0]);
+    }
+  }
+  return out;
+}
+
+uint64_t HistogramSampleCost(const Histogram& h) {
+  // Prometheus: bytes of the histogram with its slices, plus 8 for the time, over the 16 bytes of a
+  // float point.
+  constexpr uint64_t kFixedBytes = 168;
+  const uint64_t bytes =
+      kFixedBytes + 8 +
+      8 * (h.positive_spans.size() + h.negative_spans.size() + h.positive_buckets.size() +
+           h.negative_buckets.size() + h.custom_values.size());
+  return bytes / 16;
+}
+
+}  // namespace deckwatch::query
