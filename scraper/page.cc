@@ -95,6 +95,10 @@ class Page::Pass {
     const char* const end = base + text_.size();
     const char* p = base;
     while (p < end) {
+      if (ended_) {
+        return Status::InvalidArgument("line " + std::to_string(LineNumber(p)) +
+                                       ": unexpected data after # EOF");
+      }
       if (predict_ && Predicted(&p, end)) continue;
       const char* newline =
           static_cast<const char*>(std::memchr(p, '\n', static_cast<size_t>(end - p)));
@@ -104,7 +108,7 @@ class Page::Pass {
         return s.Annotate("line " + std::to_string(LineNumber(p)));
       p = newline + 1;
     }
-    if (format_ == TextFormat::kOpenMetrics && (next_.empty() || next_.back().entry != kEof)) {
+    if (format_ == TextFormat::kOpenMetrics && !ended_) {
       return Status::InvalidArgument("data does not end with # EOF");
     }
     TRY(CheckSampleLimit());
@@ -143,7 +147,7 @@ class Page::Pass {
     const auto begin = static_cast<uint32_t>(*p - text_.data());
     if (old.entry >= kFirstSpecial) {
       if (left != old.key_length && (*p)[old.key_length] != '\n') return false;
-      if (old.entry == kEof && left > size_t{old.key_length} + 1) return false;
+      ended_ = old.entry == kEof;
       if (old.entry == kType) type_line_ = std::string_view(*p, old.key_length);
       next_.push_back({begin, old.length, old.key_length, old.entry, 0});
       *p += old.key_length + 1;
@@ -206,9 +210,7 @@ class Page::Pass {
   }
 
   Status Special(LineKind kind, std::string_view line) {
-    if (!next_.empty() && next_.back().entry == kEof) {
-      return Status::InvalidArgument("unexpected data after # EOF");
-    }
+    ended_ = kind == LineKind::kEof;
     if (kind == LineKind::kHelp || kind == LineKind::kType || kind == LineKind::kUnit) {
       MetaLine meta;
       TRY(ParseMetaLine(format_, kind, line, &meta));
@@ -370,22 +372,25 @@ class Page::Pass {
     return Status::Ok();
   }
 
-  // Different lines may mean one series (labels in another order, or relabelled alike). They share
-  // one entry from now on, so that the second sample counts as a duplicate. Maps merged entries to
-  // those kept: the one that existed before, else the first of the page.
+  // Different lines may mean one series: labels in another order, or relabelled alike, in one page
+  // or in two. They share one entry, so that the second sample counts as a duplicate and a series
+  // whose line was rewritten does not end. Maps merged entries to those kept: the one the last page
+  // had, else the first of this page.
   std::unordered_map<uint32_t, uint32_t> MergeAliases() {
     std::unordered_map<SeriesRef, uint32_t> owner;
     std::unordered_map<uint32_t, uint32_t> alias;
-    for (const bool fresh : {false, true}) {
-      for (Line& line : next_) {
-        if (line.entry >= kFirstSpecial) continue;
-        const Entry& entry = page_.entries_[line.entry];
-        if (entry.ref == kNoSeries || entry.fresh != fresh) continue;
-        const auto [it, first] = owner.emplace(entry.ref, line.entry);
-        if (first || it->second == line.entry) continue;
-        alias.emplace(line.entry, it->second);
-        line.entry = it->second;
-      }
+    for (const Line& line : page_.lines_) {
+      if (line.entry < kFirstSpecial) owner.emplace(page_.entries_[line.entry].ref, line.entry);
+    }
+    for (Line& line : next_) {
+      if (line.entry >= kFirstSpecial || !page_.entries_[line.entry].fresh) continue;
+      const SeriesRef ref = page_.entries_[line.entry].ref;
+      if (ref == kNoSeries) continue;
+      const auto [it, first] = owner.emplace(ref, line.entry);
+      if (first || it->second == line.entry) continue;
+      alias.emplace(line.entry, it->second);
+      page_.entries_[it->second].present = generation_;
+      line.entry = it->second;
     }
     return alias;
   }
@@ -397,13 +402,24 @@ class Page::Pass {
         Entry& kept = page_.entries_[it->second];
         if (kept.seen == generation_) {
           ++stats_.duplicates;
-          continue;  // the row keeps kNoSeries and is skipped by the store
+          if (!GiveWay(row.row, ref)) continue;  // the row keeps kNoSeries: the store skips it
         }
         kept.seen = generation_;
       }
       batch_.ref[row.row] = ref;
       stats_.unresolved += ref == kNoSeries;
     }
+  }
+
+  // Of two samples of one series the first of the page wins: takes the series off the row behind
+  // `row` that has it. False when there is none.
+  bool GiveWay(uint32_t row, SeriesRef ref) {
+    for (size_t i = row + size_t{1}; i < batch_.ref.size(); ++i) {
+      if (batch_.ref[i] != ref || batch_.t_ms[i] != t_ms_) continue;
+      batch_.ref[i] = kNoSeries;
+      return true;
+    }
+    return false;
   }
 
   // Stale markers for series that were alive and are not in this page; entries without a line go.
@@ -448,6 +464,7 @@ class Page::Pass {
   const bool predict_;  // the last page had this format
   uint32_t generation_ = 0;
   size_t cursor_ = 0;   // the line of the last page expected next
+  bool ended_ = false;  // # EOF was read
   bool moved_ = false;  // some line was not predicted
   std::vector<Line> next_;
   std::string_view type_line_;  // the TYPE line that the current line stands under

@@ -1,10 +1,11 @@
 // A store in memory that behaves as Appender promises, for tests of the scraper.
 #pragma once
 
-#include <algorithm>
+#include <bit>
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -48,8 +49,10 @@ class FakeAppender : public Appender {
         result.unknown_ref.push_back(static_cast<uint32_t>(i));
         continue;
       }
-      const bool fresh = samples_[name->second].emplace(batch.t_ms[i], batch.value[i]).second;
-      ++(fresh ? result.appended : result.conflicting);
+      const auto [at, fresh] = samples_[name->second].emplace(batch.t_ms[i], batch.value[i]);
+      const bool equal =
+          std::bit_cast<uint64_t>(at->second) == std::bit_cast<uint64_t>(batch.value[i]);
+      ++(fresh ? result.appended : equal ? result.duplicate : result.conflicting);
     }
     for (const auto& e : batch.exemplars) exemplars_.push_back(e.exemplar);
     metadata_.insert(metadata_.end(), batch.metadata.begin(), batch.metadata.end());
