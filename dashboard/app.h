@@ -14,7 +14,7 @@ namespace deckwatch::dashboard {
 enum class ViewKind { kHealth, kExplore };
 
 struct AppOptions {
-  std::vector<std::string> servers;  // base URLs, at least one
+  std::vector<std::string> servers = {};  // base URLs, at least one
   ViewKind view = ViewKind::kHealth;
   std::string query = "up";  // of the explore view
   int64_t range_ms = 0;      // 0: an hour, or less while the server has less

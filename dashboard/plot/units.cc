@@ -57,9 +57,9 @@ struct Scale {
   double size;
   std::string_view suffix;
 };
-constexpr std::array kDecimalScales = {Scale{1e-9, "n"}, Scale{1e-6, "µ"}, Scale{1e-3, "m"},
-                                       Scale{1, ""},     Scale{1e3, "k"},  Scale{1e6, "M"},
-                                       Scale{1e9, "G"},  Scale{1e12, "T"}, Scale{1e15, "P"}};
+// Nothing below one: a quarter of a core is better read as 0.25 than as 250 m.
+constexpr std::array kDecimalScales = {Scale{1, ""},    Scale{1e3, "k"},  Scale{1e6, "M"},
+                                       Scale{1e9, "G"}, Scale{1e12, "T"}, Scale{1e15, "P"}};
 constexpr std::array kBinaryScales = {Scale{1, ""},        Scale{0x1p10, "Ki"},
                                       Scale{0x1p20, "Mi"}, Scale{0x1p30, "Gi"},
                                       Scale{0x1p40, "Ti"}, Scale{0x1p50, "Pi"}};
@@ -69,12 +69,10 @@ constexpr std::array kTimeScales = {
 
 std::span<const Scale> ScalesOf(const Unit& unit) {
   switch (unit.kind) {
-    case UnitKind::kPlain:
-      // Fractions of a byte or of a request are better read as 0.25 than as 250 m.
-      return std::span(kDecimalScales).subspan(unit.suffix.empty() ? 2 : 3);
+    case UnitKind::kPlain: return kDecimalScales;
     case UnitKind::kBinary: return kBinaryScales;
     case UnitKind::kDuration: return kTimeScales;
-    default: return std::span(kDecimalScales).subspan(3, 1);
+    default: return std::span(kDecimalScales).first(1);
   }
 }
 
@@ -103,12 +101,23 @@ int DecimalsForStep(double step) {
   return std::clamp(decimals, 0, 6);
 }
 
+// For about three digits, fewer where they would be zeros.
+int DecimalsFor(const Unit& unit, double scaled) {
+  if (scaled == std::round(scaled) && (scaled == 0 || unit.kind == UnitKind::kPercent)) return 0;
+  if (unit.kind == UnitKind::kPercent && scaled >= 9.995) return 1;
+  if (scaled >= 99.95) return 0;
+  if (scaled >= 9.995) return 1;
+  if (scaled >= 0.1) return 2;
+  return std::clamp(1 - static_cast<int>(std::floor(std::log10(scaled))), 3, 6);
+}
+
 std::string Compose(const Unit& unit, double shown, const Scale& scale, int decimals) {
   std::string out = Number(shown / scale.size, decimals);
-  const bool is_bare = scale.suffix.empty() && (unit.suffix.empty() || unit.suffix[0] == ' ');
-  const bool glued = unit.kind == UnitKind::kPercent || unit.kind == UnitKind::kDuration || is_bare;
-  if (!glued && !(unit.kind == UnitKind::kPlain && unit.suffix.empty())) out += ' ';
-  if (unit.kind == UnitKind::kPlain && unit.suffix.empty() && !scale.suffix.empty()) out += ' ';
+  // "1.50 KiB" and "142 MB/s", but "1.50k ops/s", "61.4%" and "213 ms", whose parts bring their own
+  // space.
+  const bool has_letter = !scale.suffix.empty() && scale.suffix[0] != ' ';
+  const bool has_own_space = unit.suffix.empty() ? !has_letter : unit.suffix[0] == ' ';
+  if (!has_own_space && unit.kind != UnitKind::kPercent) out += ' ';
   out += scale.suffix;
   out += unit.suffix;
   return out;
@@ -146,11 +155,8 @@ std::string FormatValue(const Unit& unit, double value) {
   const double magnitude = std::abs(shown);
   const Scale& scale = magnitude == 0 ? Scale{1, unit.kind == UnitKind::kDuration ? " s" : ""}
                                       : PickScale(ScalesOf(unit), magnitude);
-  const double scaled = magnitude / scale.size;
-  int decimals = scaled >= 99.95 ? 0 : scaled >= 9.995 ? 1 : 2;
-  if (scale.suffix.empty() && shown == std::round(shown)) decimals = 0;  // counts stay whole
-  if (unit.kind == UnitKind::kPercent && scaled >= 9.995) decimals = 1;
-  return Compose(unit, shown, scale, decimals);
+  const bool is_count = scale.suffix.empty() && shown == std::round(shown);
+  return Compose(unit, shown, scale, is_count ? 0 : DecimalsFor(unit, magnitude / scale.size));
 }
 
 std::string FormatTick(const Unit& unit, double value, double step) {

@@ -68,6 +68,7 @@ float Canvas::Width(ImFont* font, std::string_view text) const {
 float Canvas::Text(ImFont* font, const Rect& r, ImU32 color, std::string_view text,
                    Align align) const {
   if (text.empty() || r.w <= 0) return 0;
+  if (theme_.drawn != nullptr) theme_.drawn->push_back({std::string(text), r.min(), r.max()});
   std::string elided;
   float width = Width(font, text);
   if (width > r.w) {
@@ -84,6 +85,7 @@ float Canvas::Text(ImFont* font, const Rect& r, ImU32 color, std::string_view te
 }
 
 float Canvas::Paragraph(ImFont* font, const Rect& r, ImU32 color, std::string_view text) const {
+  if (theme_.drawn != nullptr) theme_.drawn->push_back({std::string(text), r.min(), r.max()});
   const char* line = text.data();
   const char* const end = line + text.size();
   const float line_height = std::ceil(font->FontSize * 1.35F);

@@ -1,7 +1,9 @@
 // Colours, fonts and sizes: one place decides how everything looks.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <imgui.h>
 
@@ -34,6 +36,12 @@ ImU32 SeriesColor(size_t n);
 // The same name has the same place in the palette, in every panel and after every refresh.
 size_t SeriesColorIndex(std::string_view name);
 
+// A text as it was put on the screen.
+struct DrawnText {
+  std::string text;
+  ImVec2 min, max;  // the box it had to fit
+};
+
 struct Theme {
   float scale = 1;  // physical pixels per logical pixel
   ImFont* body = nullptr;
@@ -41,6 +49,9 @@ struct Theme {
   ImFont* strong = nullptr;  // semi-bold, body size
   ImFont* large = nullptr;   // figures of tiles
   ImFont* mono = nullptr;    // expressions
+
+  // When set, Canvas records here what it writes: how tests read a page and find what to click.
+  std::vector<DrawnText>* drawn = nullptr;
 
   // Logical to physical pixels, whole.
   float Px(float logical) const {
