@@ -96,16 +96,15 @@ struct Cardinality {
 
 // Bytes on disk by what they hold.
 struct BytesByClass {
-  uint64_t values = 0;          // values.sst of the parts
-  uint64_t clocks = 0;          // shared time columns
-  uint64_t labels = 0;          // label sets and their text
-  uint64_t postings = 0;        // label pair -> series
-  uint64_t index_overhead = 0;  // the rest of index.sst: block index, footer, meta
-  uint64_t rows = 0;            // flushed rows of the open windows
-  uint64_t registry = 0;        // flushed series registry
-  uint64_t state = 0;           // flushed state, meta, exemplars
-  uint64_t log = 0;             // write-ahead log
-  uint64_t other = 0;           // manifests and other files
+  uint64_t values = 0;    // values.sst of the parts
+  uint64_t clocks = 0;    // shared time columns
+  uint64_t labels = 0;    // label sets and their text
+  uint64_t postings = 0;  // label pair -> series
+  uint64_t rows = 0;      // flushed rows of the open windows
+  uint64_t registry = 0;  // flushed series registry
+  uint64_t state = 0;     // flushed state, meta, exemplars
+  uint64_t log = 0;       // write-ahead log
+  uint64_t other = 0;     // manifests and other files
   uint64_t total = 0;
 };
 

@@ -1,0 +1,54 @@
+// Columns of numbers to bytes and back, exactly: pure functions over whole blocks.
+//
+//   IntBlock   := tag first [first_delta] [base width [gcd] [patches] bits]
+//     tag        byte: bits 0-1 order (0 all equal, 1 deltas, 2 deltas of deltas), bit 2 gcd given,
+//                bit 3 patches given
+//     first      zigzag varint; first_delta likewise, order 2 only
+//     base       zigzag varint: the residual of a packed 0
+//     width      byte 0..64: bits per packed residual
+//     gcd        varint: every residual is base + gcd * packed
+//     patches    varint count, then per patch: varint position gap, zigzag varint packed
+//     bits       the packed residuals, least significant bit first; a patched one is packed as 0
+//
+//   ValueBlock := form [exceptions] body
+//     form       byte: bits 0-1 one of the below, bit 7 exceptions given
+//     exceptions varint count, then per exception: varint position gap, 8 bytes of the double
+//     body 0     exponent byte, IntBlock of m: value = m / 10^exponent
+//     body 1     the same, then IntBlock of e: value = that, moved by e units in the last place
+//     body 2     first double, then XOR with the previous one, bit by bit (Gorilla)
+//     (positions of exceptions repeat the m before them)
+//
+// A block does not hold its own length: the reader brings n. Arithmetic is modulo 2^64, so every
+// sequence of integers has an encoding. Decimals are used only where m / 10^e gives back the very
+// same bits. Thread-safe: no state.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/bytes.h"
+
+namespace deckwatch::tsdb {
+
+// Samples per block at most.
+inline constexpr size_t kBlockSamples = 480;
+inline constexpr int kMaxDecimalExponent = 18;
+
+// Appends a block; 1 <= size. For any integers, best for clocks and counters.
+void EncodeInts(std::span<const int64_t> v, std::string* out);
+// Reads a block of n integers into `out`. False when the bytes are not such a block; `out` then
+// holds anything.
+[[nodiscard]] bool DecodeInts(Reader* in, size_t n, int64_t* out);
+
+// The same for 1 <= size <= kBlockSamples doubles.
+void EncodeValues(std::span<const double> v, std::string* out);
+[[nodiscard]] bool DecodeValues(Reader* in, size_t n, double* out);
+
+// m with m / 10^exponent == v, bit for bit, if there is one with |m| <= 2^53.
+[[nodiscard]] bool ToDecimal(double v, int exponent, int64_t* m);
+double FromDecimal(int64_t m, int exponent);
+// The smallest exponent that ToDecimal accepts for v, or -1.
+int DecimalExponent(double v);
+
+}  // namespace deckwatch::tsdb

@@ -1,0 +1,151 @@
+// The samples of one series in an open window, and the same changes as they stand in the log.
+//
+// Both are sequences of entries over positions. In a column a position is a row of the group's
+// clock; in a row record it is one of the series present in the row:
+//
+//   Entry := varint(skip * 4 + kind) body       `skip` positions repeat their last value first
+//     kind 0 delta  zigzag varint: m of the last value plus this, at the column's exponent
+//     kind 1 set    byte 0..18: that exponent from now on, zigzag varint m
+//                   byte 255: 8 bytes of the double;  byte 254: a histogram (in a log: string of
+//                   it)
+//     kind 2 jump   zigzag varint: the next position is that far from the last (columns only)
+//     kind 3 start  zigzag varint: start timestamp from the next sample on
+//   Kinds 2 and 3 take no position.
+//
+// A value that stays the same costs nothing here: the column only counts it.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "base/bytes.h"
+
+namespace deckwatch::tsdb {
+
+enum class EntryKind : uint8_t { kDelta = 0, kSet = 1, kJump = 2, kStart = 3 };
+inline constexpr uint8_t kRawDouble = 255;
+inline constexpr uint8_t kHistogramMark = 254;
+
+// The last value of a column: what the next entry is relative to.
+struct LastValue {
+  uint64_t bits = 0;
+  uint8_t exponent = 0;
+  bool histogram = false;  // the last sample was one: `bits` mean nothing
+
+  bool Same(uint64_t b) const { return !histogram && bits == b; }
+};
+
+// Appends the entry that takes `last` to `bits` after `skip` repeats, and moves `last` there.
+// `absolute`: whatever the last value was, and leaving `last` alone (late samples).
+void PutValueEntry(uint64_t skip, uint64_t bits, LastValue* last, std::string* out);
+void PutAbsoluteEntry(uint64_t skip, uint64_t bits, std::string* out);
+void PutEntryHead(uint64_t skip, EntryKind kind, std::string* out);
+
+// Reads the body of a delta or set entry and moves `last` to its value. False when damaged.
+[[nodiscard]] bool GetValueBody(Reader* in, EntryKind kind, LastValue* last);
+
+// A byte buffer of one pointer that keeps up to 16 bytes in itself and grows by a quarter.
+class SmallBytes {
+ public:
+  SmallBytes() : inline_{} {}
+  ~SmallBytes() {
+    if (capacity_ > kInline) delete[] heap_;
+  }
+  SmallBytes(SmallBytes&& o) noexcept { Take(&o); }
+  SmallBytes& operator=(SmallBytes&& o) noexcept {
+    if (this != &o) {
+      this->~SmallBytes();
+      Take(&o);
+    }
+    return *this;
+  }
+  void Append(std::string_view s);
+  std::string_view view() const { return {capacity_ > kInline ? heap_ : inline_, size_}; }
+  size_t heap_bytes() const { return capacity_ > kInline ? capacity_ : 0; }
+
+ private:
+  static constexpr uint32_t kInline = 16;
+  void Take(SmallBytes* o) {
+    std::memcpy(inline_, o->inline_, kInline);
+    size_ = o->size_, capacity_ = o->capacity_;
+    o->size_ = 0, o->capacity_ = kInline;
+  }
+  union {
+    char inline_[kInline];
+    char* heap_;
+  };
+  uint32_t size_ = 0;
+  uint32_t capacity_ = kInline;
+};
+
+// One series' samples in one window. Rows are appended in the order of the series' time; they need
+// not ascend. Not thread-safe.
+class Column {
+ public:
+  bool empty() const { return empty_; }
+  uint32_t last_row() const { return last_row_; }
+  const LastValue& last() const { return last_; }
+
+  // Appends a value; true when it is a repeat on the next row.
+  void AppendValue(uint32_t row, uint64_t bits);
+  void AppendHistogram(uint32_t row);
+  void AppendStart(int64_t start_ms);  // of the samples that follow
+
+  size_t heap_bytes() const { return bytes_.heap_bytes(); }
+
+  // A copy of the encoded form, for decoding without the owner's lock.
+  struct Copy {
+    std::string bytes;
+    uint32_t tail = 0;
+    bool empty = true;
+  };
+  void CopyTo(Copy* out) const {
+    out->bytes = bytes_.view();
+    out->tail = tail_;
+    out->empty = empty_;
+  }
+
+ private:
+  void AppendJump(uint32_t row, std::string* out);
+
+  SmallBytes bytes_;
+  uint32_t last_row_ = 0;
+  uint32_t tail_ = 0;  // repeats after the last entry
+  LastValue last_;
+  bool empty_ = true;
+};
+
+// Decodes a copy: calls sample(row, bits, is_histogram, start_ms) in the order of appending.
+// Columns are made by this process, so damage is a broken invariant.
+template <typename F>
+void ForEachSample(const Column::Copy& column, const F& sample) {
+  if (column.empty) return;
+  Reader in(column.bytes);
+  LastValue last;
+  int64_t next_row = 0, start_ms = 0;
+  bool first = true;
+  while (!in.AtEnd()) {
+    uint64_t head;
+    if (!in.GetVarint(&head)) break;
+    for (uint64_t i = head >> 2; i > 0; --i) sample(next_row++, last.bits, false, start_ms);
+    const auto kind = static_cast<EntryKind>(head & 3);
+    if (kind == EntryKind::kJump) {
+      int64_t distance;
+      if (!in.GetSignedVarint(&distance)) break;
+      next_row = first ? distance : next_row - 1 + distance;
+      continue;
+    }
+    if (kind == EntryKind::kStart) {
+      if (!in.GetSignedVarint(&start_ms)) break;
+      continue;
+    }
+    if (!GetValueBody(&in, kind, &last)) break;
+    sample(next_row++, last.bits, last.histogram, start_ms);
+    first = false;
+  }
+  for (uint32_t i = 0; i < column.tail; ++i) sample(next_row++, last.bits, false, start_ms);
+}
+
+}  // namespace deckwatch::tsdb

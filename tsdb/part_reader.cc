@@ -1,0 +1,404 @@
+#include "tsdb/part_reader.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "tsdb/codec.h"
+#include "tsdb/columns.h"
+#include "tsdb/histogram_codec.h"
+
+namespace deckwatch::tsdb {
+
+namespace {
+
+constexpr size_t kClocksKept = 1024;
+
+bool DecodeIntBlocks(Reader* in, size_t n, std::vector<int64_t>* out) {
+  if (n > in->remaining() * kBlockSamples) return false;  // a block has a byte at least
+  out->resize(n);
+  for (size_t i = 0; i < n; i += kBlockSamples) {
+    if (!DecodeInts(in, std::min(kBlockSamples, n - i), out->data() + i)) return false;
+  }
+  return true;
+}
+
+// The head of a V entry, and where its samples lie on the clock.
+struct EntryHead {
+  uint64_t clock = 0;  // number + 1; 0: own times
+  uint64_t n = 0;
+  uint8_t flags = 0;
+
+  bool Parse(Reader* in) {
+    return in->GetVarint(&clock) && in->GetVarint(&n) && in->GetByte(&flags) && n > 0 &&
+           flags <= (kHasStart | kHasHistograms | kConstant);
+  }
+};
+
+// Times of samples [*first, *first + out->size()) that lie in the range, from runs over the clock.
+bool DecodeRuns(Reader* in, const std::vector<int64_t>& clock, uint64_t n, int64_t start_ms,
+                int64_t end_ms, size_t* first, std::vector<int64_t>* out) {
+  uint64_t runs;
+  if (!in->GetVarint(&runs)) return false;
+  const auto begin = clock.begin();
+  const auto low = static_cast<uint64_t>(std::lower_bound(begin, clock.end(), start_ms) - begin);
+  const auto high = static_cast<uint64_t>(std::upper_bound(begin, clock.end(), end_ms) - begin);
+  uint64_t row = 0, sample = 0;
+  *first = 0;
+  for (uint64_t i = 0; i < runs; ++i) {
+    uint64_t gap, length;
+    if (!in->GetVarint(&gap) || !in->GetVarint(&length)) return false;
+    if (gap > clock.size() - row || length > clock.size() - row - gap) return false;
+    row += gap;
+    const uint64_t from = std::clamp(low, row, row + length);
+    const uint64_t to = std::clamp(high, from, row + length);
+    if (from < to) {
+      if (out->empty()) *first = sample + (from - row);
+      out->insert(out->end(), begin + static_cast<std::ptrdiff_t>(from),
+                  begin + static_cast<std::ptrdiff_t>(to));
+    }
+    row += length;
+    sample += length;
+  }
+  return sample == n;
+}
+
+bool DecodeOwnTimes(Reader* in, uint64_t n, int64_t start_ms, int64_t end_ms, size_t* first,
+                    std::vector<int64_t>* out) {
+  std::vector<int64_t> all;
+  if (!DecodeIntBlocks(in, n, &all)) return false;
+  for (size_t i = 1; i < all.size(); ++i) {
+    if (all[i] <= all[i - 1]) return false;
+  }
+  const auto low = std::lower_bound(all.begin(), all.end(), start_ms);
+  const auto high = std::upper_bound(low, all.end(), end_ms);
+  *first = static_cast<size_t>(low - all.begin());
+  out->assign(low, high);
+  return true;
+}
+
+// Decodes the blocks that hold samples [first, first + count) and moves `in` past all blocks.
+bool DecodeValueBlocks(Reader* in, uint64_t n, size_t first, size_t count,
+                       std::vector<double>* out) {
+  const size_t blocks = (n + kBlockSamples - 1) / kBlockSamples;
+  if (blocks > in->remaining()) return false;
+  std::vector<uint64_t> sizes(blocks);
+  if (blocks > 1) {
+    for (uint64_t& size : sizes) {
+      if (!in->GetVarint(&size)) return false;
+    }
+  }
+  out->resize(count);
+  double block[kBlockSamples];
+  for (size_t b = 0; b < blocks; ++b) {
+    const size_t from = b * kBlockSamples;
+    const size_t length = std::min<size_t>(kBlockSamples, n - from);
+    const size_t low = std::max(from, first), high = std::min(from + length, first + count);
+    std::string_view bytes;
+    if (blocks > 1 && low >= high) {
+      if (!in->GetBytes(sizes[b], &bytes)) return false;
+      continue;
+    }
+    if (low == from && high == from + length) {
+      if (!DecodeValues(in, length, out->data() + (from - first))) return false;
+      continue;
+    }
+    if (!DecodeValues(in, length, block)) return false;
+    if (low < high) {
+      std::copy(block + (low - from), block + (high - from), out->data() + (low - first));
+    }
+  }
+  return true;
+}
+
+bool DecodeStarts(Reader* in, uint64_t n, size_t first, size_t count, std::vector<int64_t>* out) {
+  std::vector<int64_t> all;
+  if (!DecodeIntBlocks(in, n, &all)) return false;
+  const auto from = all.begin() + static_cast<std::ptrdiff_t>(first);
+  out->assign(from, from + static_cast<std::ptrdiff_t>(count));
+  return true;
+}
+
+bool DecodeHistogramColumn(Reader* in, uint64_t n, size_t first, size_t count,
+                           std::vector<HistogramPtr>* out) {
+  uint64_t runs, floats, histograms, total = 0, present = 0;
+  if (!in->GetVarint(&runs) || runs > in->remaining()) return false;
+  std::vector<std::pair<uint64_t, uint64_t>> spans(runs);
+  for (auto& span : spans) {
+    if (!in->GetVarint(&floats) || !in->GetVarint(&histograms)) return false;
+    if (floats > n - total || histograms > n - total - floats) return false;
+    total += floats + histograms;
+    present += histograms;
+    span = {floats, histograms};
+  }
+  std::vector<HistogramPtr> decoded;
+  if (total != n || !DecodeHistograms(in, present, &decoded)) return false;
+  std::vector<HistogramPtr> all(n);
+  size_t at = 0, next = 0;
+  for (const auto& [skip, length] : spans) {
+    at += skip;
+    for (uint64_t i = 0; i < length; ++i) all[at++] = std::move(decoded[next++]);
+  }
+  const auto from = all.begin() + static_cast<std::ptrdiff_t>(first);
+  out->assign(from, from + static_cast<std::ptrdiff_t>(count));
+  // All floats in this range: the column is left out, as Columns wants it.
+  if (std::all_of(out->begin(), out->end(), [](const auto& h) { return h == nullptr; })) {
+    out->clear();
+  }
+  return true;
+}
+
+}  // namespace
+
+Status PartReader::Damaged(std::string_view what) const {
+  return Status::Corruption("part " + std::to_string(id_) + " (" + FormatRfc3339Ms(meta_.min_ms) +
+                            " to " + FormatRfc3339Ms(meta_.max_ms) + "): " + std::string(what) +
+                            " is damaged");
+}
+
+// ---- index
+
+Result<Postings> PartReader::All() const {
+  Postings all(meta_.series);
+  for (uint32_t i = 0; i < all.size(); ++i) all[i] = i;
+  return all;
+}
+
+Result<Postings> PartReader::Get(std::string_view name, std::string_view value) const {
+  const auto found = kv_->Get(family_, "P" + PairText(name, value));
+  if (!found.ok()) {
+    if (found.status().code() == StatusCode::kNotFound) return Postings{};
+    return Damaged("an index block").Annotate(found.status().message());
+  }
+  Postings out;
+  Reader in(found->view());
+  if (!DecodePostings(&in, static_cast<uint32_t>(meta_.series), &out)) return Damaged("postings");
+  return out;
+}
+
+Status PartReader::GetWhere(std::string_view name, std::string_view prefix,
+                            const std::function<bool(std::string_view)>& want,
+                            std::vector<Postings>* out) const {
+  const std::string from = "P" + PairText(name, prefix);
+  const size_t value_at = 3 + name.size();
+  const auto it = kv_->NewIterator(family_);
+  for (it->Seek(from); it->Valid() && it->key().starts_with(from); it->Next()) {
+    if (!want(it->key().substr(value_at))) continue;
+    Reader in(it->value());
+    out->emplace_back();
+    if (!DecodePostings(&in, static_cast<uint32_t>(meta_.series), &out->back())) {
+      return Damaged("postings");
+    }
+  }
+  return it->status().ok() ? Status() : Damaged("an index block").Annotate(it->status().message());
+}
+
+Status PartReader::LabelNames(const std::function<void(std::string_view)>& visit) const {
+  const auto it = kv_->NewIterator(family_);
+  std::string from = "P", name, last;
+  std::vector<std::string> names;
+  for (it->Seek(from); it->Valid() && it->key().starts_with("P"); it->Seek(from)) {
+    std::string_view n, v;
+    if (!SplitPair(it->key().substr(1), &n, &v)) return Damaged("a pair");
+    names.emplace_back(n);
+    // The first key after all values of this name: its length and text with the last byte raised.
+    from = "P" + PairText(n, "");
+    size_t i = from.size();
+    while (i > 0 && static_cast<uint8_t>(from[i - 1]) == 0xff) --i;
+    from.resize(i);
+    from.back() = static_cast<char>(from.back() + 1);
+  }
+  if (!it->status().ok()) return Damaged("an index block").Annotate(it->status().message());
+  std::sort(names.begin(), names.end());  // in the keys, short names come first
+  for (const std::string& n : names) visit(n);
+  return {};
+}
+
+Status PartReader::LabelValues(std::string_view name,
+                               const std::function<void(std::string_view)>& visit) const {
+  const std::string from = "P" + PairText(name, "");
+  const auto it = kv_->NewIterator(family_);
+  for (it->Seek(from); it->Valid() && it->key().starts_with(from); it->Next()) {
+    visit(it->key().substr(from.size()));
+  }
+  return it->status().ok() ? Status() : Damaged("an index block").Annotate(it->status().message());
+}
+
+Result<std::shared_ptr<const PartReader::PairTable>> PartReader::Pairs() const {
+  {
+    MutexLock lock(mutex_);
+    if (auto kept = pairs_.lock()) return kept;
+  }
+  auto table = std::make_shared<PairTable>();
+  const auto it = kv_->NewIterator(family_);
+  for (it->Seek("D"); it->Valid() && it->key().starts_with("D"); it->Next()) {
+    Reader in(it->value());
+    const size_t block_start = table->size();
+    while (!in.AtEnd()) {
+      uint64_t shared;
+      std::string_view rest;
+      if (!in.GetVarint(&shared) || !in.GetString(&rest)) return Damaged("a pair block");
+      const bool first = table->size() == block_start;
+      if (shared > (first ? 0 : table->back().size())) return Damaged("a pair block");
+      std::string text = first ? std::string() : table->back().substr(0, shared);
+      text.append(rest);
+      std::string_view name, value;
+      if (!SplitPair(text, &name, &value)) return Damaged("a pair");
+      table->push_back(std::move(text));
+    }
+  }
+  if (!it->status().ok()) return Damaged("an index block").Annotate(it->status().message());
+  if (table->size() != meta_.pairs) return Damaged("the pair table");
+  MutexLock lock(mutex_);
+  pairs_ = table;
+  return std::shared_ptr<const PairTable>(table);
+}
+
+Status PartReader::GetLabels(
+    std::span<const uint32_t> ordinals,
+    const std::function<void(uint32_t ordinal, LabelsView labels)>& visit) const {
+  TRY_ASSIGN(const auto pairs, Pairs());
+  std::vector<uint32_t> ids;
+  std::string encoded;
+  for (size_t i = 0; i < ordinals.size();) {
+    const uint32_t block = ordinals[i] / kSeriesPerBlock;
+    const auto found = kv_->Get(family_, PartKey('S', block));
+    if (!found.ok()) return Damaged("a label block").Annotate(found.status().message());
+    Reader in(found->view());
+    ids.clear();
+    for (uint32_t ordinal = block * kSeriesPerBlock;
+         i < ordinals.size() && ordinals[i] / kSeriesPerBlock == block; ++ordinal) {
+      uint64_t shared, further;
+      if (!in.GetVarint(&shared) || !in.GetVarint(&further)) return Damaged("a label block");
+      if (shared > ids.size() || further > in.remaining()) return Damaged("a label block");
+      const std::vector<uint32_t> last = ids;
+      ids.resize(shared);
+      for (uint64_t k = 0; k < further; ++k) {
+        int64_t difference;
+        if (!in.GetSignedVarint(&difference)) return Damaged("a label block");
+        const int64_t base = shared + k < last.size() ? last[shared + k] : 0;
+        if (difference < -base || difference >= static_cast<int64_t>(pairs->size()) - base) {
+          return Damaged("a label block");
+        }
+        ids.push_back(static_cast<uint32_t>(base + difference));
+      }
+      if (ordinal != ordinals[i]) continue;
+      encoded.clear();
+      for (uint32_t id : ids) {
+        std::string_view name, value;
+        (void)SplitPair((*pairs)[id], &name, &value);
+        PutString(&encoded, name);
+        PutString(&encoded, value);
+      }
+      TRY_ASSIGN(const Labels labels, Labels::FromEncoded(encoded));
+      visit(ordinal, labels);
+      ++i;
+    }
+  }
+  return {};
+}
+
+// ---- samples
+
+Result<PartReader::Clock> PartReader::ReadClock(uint32_t clock) const {
+  {
+    MutexLock lock(mutex_);
+    if (const auto it = clocks_.find(clock); it != clocks_.end()) return it->second;
+  }
+  const auto found = kv_->Get(family_, PartKey('T', clock));
+  if (!found.ok()) return Damaged("a clock").Annotate(found.status().message());
+  Clock c;
+  uint64_t n;
+  std::vector<int64_t> times;
+  Reader in(found->view());
+  if (!in.GetFixed64(&c.group_key) || !in.GetVarint(&n) || !DecodeIntBlocks(&in, n, &times)) {
+    return Damaged("a clock");
+  }
+  for (size_t i = 1; i < times.size(); ++i) {
+    if (times[i] <= times[i - 1]) return Damaged("a clock");
+  }
+  c.times_ms = std::make_shared<const std::vector<int64_t>>(std::move(times));
+  MutexLock lock(mutex_);
+  if (clocks_.size() >= kClocksKept) clocks_.clear();
+  clocks_[clock] = c;
+  return c;
+}
+
+int64_t PartReader::ClockOf(std::string_view entry) {
+  EntryHead head;
+  Reader in(entry);
+  return head.Parse(&in) ? static_cast<int64_t>(head.clock) - 1 : -1;
+}
+
+Status PartReader::Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out) const {
+  out->Clear();
+  const auto found = kv_->Get(family_, PartKey('V', ordinal));
+  if (!found.ok()) return Damaged("a value block").Annotate(found.status().message());
+  return Decode(found->view(), ordinal, start_ms, end_ms, out);
+}
+
+Status PartReader::Decode(std::string_view entry, uint32_t ordinal, int64_t start_ms,
+                          int64_t end_ms, Columns* out) const {
+  out->Clear();
+  const auto damaged = [&] {
+    out->Clear();
+    return Damaged("series " + std::to_string(ordinal));
+  };
+  Reader in(entry);
+  EntryHead head;
+  size_t first = 0;
+  if (!head.Parse(&in)) return damaged();
+  if (head.clock == 0) {
+    if (!DecodeOwnTimes(&in, head.n, start_ms, end_ms, &first, &out->t_ms)) return damaged();
+  } else {
+    if (head.clock > meta_.clocks) return damaged();
+    TRY_ASSIGN(const Clock clock, ReadClock(static_cast<uint32_t>(head.clock - 1)));
+    if (!DecodeRuns(&in, *clock.times_ms, head.n, start_ms, end_ms, &first, &out->t_ms)) {
+      return damaged();
+    }
+  }
+  const size_t count = out->t_ms.size();
+  if (count == 0) return {};
+  if ((head.flags & kConstant) != 0) {
+    double v;
+    if (!DecodeValues(&in, 1, &v)) return damaged();
+    out->value.assign(count, v);
+  } else if (!DecodeValueBlocks(&in, head.n, first, count, &out->value)) {
+    return damaged();
+  }
+  if ((head.flags & kHasStart) != 0 && !DecodeStarts(&in, head.n, first, count, &out->start_ms)) {
+    return damaged();
+  }
+  if ((head.flags & kHasHistograms) != 0 &&
+      !DecodeHistogramColumn(&in, head.n, first, count, &out->histogram)) {
+    return damaged();
+  }
+  return {};
+}
+
+Status PartReader::Verify() const {
+  TRY_ASSIGN(const Postings all, All());
+  uint64_t label_sets = 0;
+  TRY(GetLabels(all, [&](uint32_t, LabelsView) { ++label_sets; }));
+  std::vector<Postings> postings;
+  const auto it = NewSequentialIterator();
+  for (it->Seek("P"); it->Valid() && it->key().starts_with("P"); it->Next()) {
+    Postings p;
+    Reader in(it->value());
+    if (!DecodePostings(&in, static_cast<uint32_t>(meta_.series), &p)) return Damaged("postings");
+  }
+  uint64_t samples = 0;
+  uint32_t ordinal = 0;
+  Columns columns;
+  for (it->Seek("V"); it->Valid() && it->key().starts_with("V"); it->Next(), ++ordinal) {
+    if (it->key() != PartKey('V', ordinal)) return Damaged("the list of series");
+    TRY(Decode(it->value(), ordinal, INT64_MIN, INT64_MAX, &columns));
+    samples += columns.size();
+  }
+  if (!it->status().ok()) return Damaged("a block").Annotate(it->status().message());
+  if (ordinal != meta_.series || label_sets != meta_.series || samples != meta_.samples) {
+    return Damaged("the number of series or samples");
+  }
+  return {};
+}
+
+}  // namespace deckwatch::tsdb

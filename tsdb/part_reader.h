@@ -1,0 +1,86 @@
+// Reads one part (format: part.h). Thread-safe; keeps the part's files alive while it lives.
+// Corruption errors name the part and the key; nothing read is trusted.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/labels.h"
+#include "base/mutex.h"
+#include "base/storage.h"
+#include "tsdb/kv.h"
+#include "tsdb/part.h"
+#include "tsdb/postings.h"
+
+namespace deckwatch::tsdb {
+
+using ClockPtr = std::shared_ptr<const std::vector<int64_t>>;
+
+class PartReader : public PostingsSource {
+ public:
+  PartReader(const Kv* kv, FamilyPtr family, uint64_t id, PartMeta meta)
+      : kv_(kv), family_(std::move(family)), id_(id), meta_(meta) {}
+
+  uint64_t id() const { return id_; }
+  const PartMeta& meta() const { return meta_; }
+  const FamilyPtr& family() const { return family_; }
+  bool Overlaps(int64_t start_ms, int64_t end_ms) const {
+    return meta_.min_ms <= end_ms && start_ms <= meta_.max_ms;
+  }
+
+  // PostingsSource; numbers are ordinals.
+  Result<Postings> All() const override;
+  Result<Postings> Get(std::string_view name, std::string_view value) const override;
+  Status GetWhere(std::string_view name, std::string_view prefix,
+                  const std::function<bool(std::string_view)>& want,
+                  std::vector<Postings>* out) const override;
+
+  // Label sets of ascending ordinals, one by one.
+  Status GetLabels(std::span<const uint32_t> ordinals,
+                   const std::function<void(uint32_t ordinal, LabelsView labels)>& visit) const;
+  Status LabelNames(const std::function<void(std::string_view)>& visit) const;  // sorted
+  Status LabelValues(std::string_view name,
+                     const std::function<void(std::string_view)>& visit) const;  // sorted
+
+  // The samples with start_ms <= t <= end_ms.
+  Status Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out) const;
+  // The same from the bytes of the series' V entry.
+  Status Decode(std::string_view entry, uint32_t ordinal, int64_t start_ms, int64_t end_ms,
+                Columns* out) const;
+  struct Clock {
+    uint64_t group_key = 0;
+    ClockPtr times_ms;
+  };
+  Result<Clock> ReadClock(uint32_t clock) const;
+  // The clock that the V entry refers to, or -1.
+  static int64_t ClockOf(std::string_view entry);
+  std::unique_ptr<KvIterator> NewSequentialIterator() const {
+    return kv_->NewIterator(family_, true);
+  }
+
+  // Reads everything and checks that it fits together.
+  Status Verify() const;
+
+ private:
+  using PairTable = std::vector<std::string>;  // by number: PairText
+  Result<std::shared_ptr<const PairTable>> Pairs() const;
+  Status Damaged(std::string_view what) const;
+
+  const Kv* const kv_;
+  const FamilyPtr family_;
+  const uint64_t id_;
+  const PartMeta meta_;
+  mutable Mutex mutex_;
+  mutable std::weak_ptr<const PairTable> pairs_ GUARDED_BY(mutex_);
+  mutable std::unordered_map<uint32_t, Clock> clocks_ GUARDED_BY(mutex_);
+};
+using PartPtr = std::shared_ptr<const PartReader>;
+
+}  // namespace deckwatch::tsdb

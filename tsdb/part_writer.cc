@@ -1,0 +1,229 @@
+#include "tsdb/part_writer.h"
+
+#include <algorithm>
+#include <bit>
+#include <filesystem>
+
+#include "tsdb/codec.h"
+#include "tsdb/histogram_codec.h"
+
+namespace deckwatch::tsdb {
+
+namespace {
+
+void EncodeIntBlocks(std::span<const int64_t> v, std::string* out) {
+  for (size_t i = 0; i < v.size(); i += kBlockSamples) {
+    EncodeInts(v.subspan(i, std::min(kBlockSamples, v.size() - i)), out);
+  }
+}
+
+bool IsConstant(const std::vector<double>& v) {
+  const uint64_t first = std::bit_cast<uint64_t>(v[0]);
+  return std::all_of(v.begin(), v.end(),
+                     [first](double x) { return std::bit_cast<uint64_t>(x) == first; });
+}
+
+void EncodeValueBlocks(const std::vector<double>& v, std::string* out) {
+  std::string blocks, sizes;
+  for (size_t i = 0; i < v.size(); i += kBlockSamples) {
+    const size_t before = blocks.size();
+    EncodeValues(std::span(v).subspan(i, std::min(kBlockSamples, v.size() - i)), &blocks);
+    PutVarint(&sizes, blocks.size() - before);
+  }
+  if (v.size() > kBlockSamples) out->append(sizes);
+  out->append(blocks);
+}
+
+void EncodeHistogramColumn(const std::vector<HistogramPtr>& h, std::string* out) {
+  std::string runs;
+  std::vector<HistogramPtr> present;
+  size_t run_count = 0;
+  for (size_t i = 0; i < h.size();) {
+    const size_t from = i;
+    while (i < h.size() && h[i] == nullptr) ++i;
+    const size_t floats_end = i;
+    while (i < h.size() && h[i] != nullptr) present.push_back(h[i++]);
+    PutVarint(&runs, floats_end - from);
+    PutVarint(&runs, i - floats_end);
+    ++run_count;
+  }
+  PutVarint(out, run_count);
+  out->append(runs);
+  EncodeHistograms(present, out);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PartWriter>> PartWriter::Create(const std::string& directory,
+                                                       PartLevel level) {
+  std::unique_ptr<PartWriter> w(new PartWriter());
+  w->values_path_ = directory + "/values.sst";
+  w->index_path_ = directory + "/index.sst";
+  w->meta_.level = level;
+  // Parts that stay are worth the slower compression.
+  const bool stays = level >= PartLevel::kDay;
+  w->index_options_ = {.block_bytes = 16 << 10, .zstd_level = stays ? 9 : 3};
+  TRY_ASSIGN(w->values_, SstWriter::Create(w->values_path_,
+                                           {.block_bytes = 32 << 10, .zstd_level = stays ? 9 : 3}));
+  return w;
+}
+
+PartWriter::~PartWriter() {
+  values_.reset();
+  std::error_code ignored;
+  std::filesystem::remove(values_path_, ignored);
+  std::filesystem::remove(index_path_, ignored);
+}
+
+void PartWriter::AddClock(uint64_t group_key, std::vector<int64_t> times_ms) {
+  clock_of_group_[group_key] = static_cast<uint32_t>(clocks_.size());
+  clocks_.push_back({group_key, std::move(times_ms)});
+}
+
+// The rows of the clock that `t_ms` are, as runs; own times when some are on no row.
+void PartWriter::EncodeTimes(Clock* clock, uint32_t number, const std::vector<int64_t>& t_ms,
+                             std::string* head, std::string* out) {
+  std::string runs;
+  uint64_t run_count = 0;
+  size_t row = 0, next = 0;  // next: end of the last run
+  size_t i = 0;
+  while (clock != nullptr && i < t_ms.size()) {
+    const std::vector<int64_t>& times = clock->times_ms;
+    while (row < times.size() && times[row] < t_ms[i]) ++row;
+    const size_t first = row;
+    while (row < times.size() && i < t_ms.size() && times[row] == t_ms[i]) ++row, ++i;
+    if (row == first) break;
+    PutVarint(&runs, first - next);
+    PutVarint(&runs, row - first);
+    next = row;
+    ++run_count;
+  }
+  if (i == t_ms.size()) {
+    clock->used = true;
+    PutVarint(head, number + 1);
+    PutVarint(out, run_count);
+    out->append(runs);
+  } else {
+    PutVarint(head, 0);
+    EncodeIntBlocks(t_ms, out);
+  }
+}
+
+Status PartWriter::AddSeries(LabelsView labels, uint64_t group_key, const Columns& columns) {
+  CHECK(!columns.empty());
+  const auto ordinal = static_cast<uint32_t>(meta_.series);
+  const auto clock = clock_of_group_.find(group_key);
+  Clock* shared = clock == clock_of_group_.end() ? nullptr : &clocks_[clock->second];
+  std::string value, times;
+  EncodeTimes(shared, shared == nullptr ? 0 : clock->second, columns.t_ms, &value, &times);
+  PutVarint(&value, columns.size());
+  const bool constant = IsConstant(columns.value);
+  value.push_back(static_cast<char>((columns.start_ms.empty() ? 0 : kHasStart) |
+                                    (columns.histogram.empty() ? 0 : kHasHistograms) |
+                                    (constant ? kConstant : 0)));
+  value.append(times);
+  if (constant) {
+    EncodeValues(std::span(columns.value).first(1), &value);
+  } else {
+    EncodeValueBlocks(columns.value, &value);
+  }
+  if (!columns.start_ms.empty()) EncodeIntBlocks(columns.start_ms, &value);
+  if (!columns.histogram.empty()) EncodeHistogramColumn(columns.histogram, &value);
+  TRY(values_->Put(PartKey('V', ordinal), value));
+
+  for (const LabelRef l : labels) {
+    PairPostings& p = pairs_[PairText(l.name, l.value)];
+    p.series.push_back(ordinal);
+    series_pairs_.push_back(&p);
+  }
+  series_pairs_end_.push_back(static_cast<uint32_t>(series_pairs_.size()));
+  ++meta_.series;
+  meta_.samples += columns.size();
+  meta_.min_ms = std::min(meta_.min_ms, columns.t_ms.front());
+  meta_.max_ms = std::max(meta_.max_ms, columns.t_ms.back());
+  return {};
+}
+
+Status PartWriter::Put(SstWriter* index, const std::string& key, const std::string& value,
+                       uint64_t* class_bytes) {
+  *class_bytes += key.size() + value.size();
+  return index->Put(key, value);
+}
+
+Status PartWriter::WriteLabels(SstWriter* index) {
+  for (uint32_t block = 0; block * kSeriesPerBlock < meta_.series; ++block) {
+    std::string value;
+    std::vector<uint32_t> last, current;
+    const uint64_t end = std::min<uint64_t>((block + 1) * kSeriesPerBlock, meta_.series);
+    for (uint64_t i = block * kSeriesPerBlock; i < end; ++i) {
+      current.clear();
+      for (uint32_t k = i == 0 ? 0 : series_pairs_end_[i - 1]; k < series_pairs_end_[i]; ++k) {
+        current.push_back(series_pairs_[k]->rank);
+      }
+      const auto shared = static_cast<size_t>(
+          std::mismatch(current.begin(), current.end(), last.begin(), last.end()).first -
+          current.begin());
+      PutVarint(&value, shared);
+      PutVarint(&value, current.size() - shared);
+      for (size_t k = shared; k < current.size(); ++k) {
+        PutSignedVarint(&value, int64_t{current[k]} - (k < last.size() ? last[k] : 0));
+      }
+      last.swap(current);
+    }
+    TRY(Put(index, PartKey('S', block), value, &meta_.label_raw_bytes));
+  }
+  return {};
+}
+
+Status PartWriter::WriteClocks(SstWriter* index) {
+  for (uint32_t i = 0; i < clocks_.size(); ++i) {
+    if (!clocks_[i].used) continue;
+    std::string value;
+    PutFixed64(&value, clocks_[i].group_key);
+    PutVarint(&value, clocks_[i].times_ms.size());
+    EncodeIntBlocks(clocks_[i].times_ms, &value);
+    TRY(Put(index, PartKey('T', i), value, &meta_.clock_raw_bytes));
+  }
+  return {};
+}
+
+Status PartWriter::WriteIndex(SstWriter* index) {
+  uint32_t rank = 0;
+  std::string block, last;
+  for (auto& [text, pair] : pairs_) {
+    pair.rank = rank++;
+    const auto shared = static_cast<size_t>(
+        std::mismatch(text.begin(), text.end(), last.begin(), last.end()).first - text.begin());
+    PutVarint(&block, shared);
+    PutString(&block, std::string_view(text).substr(shared));
+    last = text;
+    if (rank % kPairsPerBlock == 0 || rank == pairs_.size()) {
+      TRY(Put(index, PartKey('D', (rank - 1) / kPairsPerBlock), block, &meta_.label_raw_bytes));
+      block.clear();
+      last.clear();
+    }
+  }
+  meta_.pairs = rank;
+  meta_.clocks = clocks_.size();
+  // The copy of the meta inside the part knows no file sizes: it is in one of the files.
+  std::string meta;
+  meta_.EncodeTo(&meta);
+  TRY(index->Put("M", meta));
+  for (const auto& [text, pair] : pairs_) {
+    std::string value;
+    EncodePostings(pair.series, &value);
+    TRY(Put(index, "P" + text, value, &meta_.postings_raw_bytes));
+  }
+  TRY(WriteLabels(index));
+  return WriteClocks(index);
+}
+
+Result<PartWriter::Finished> PartWriter::Finish() {
+  TRY_ASSIGN(meta_.value_bytes, values_->Finish());
+  TRY_ASSIGN(const auto index, SstWriter::Create(index_path_, index_options_));
+  TRY(WriteIndex(index.get()));
+  TRY_ASSIGN(meta_.index_bytes, index->Finish());
+  return Finished{meta_, {index_path_, values_path_}};
+}
+
+}  // namespace deckwatch::tsdb

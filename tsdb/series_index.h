@@ -1,0 +1,145 @@
+// The series of the head: label set -> number, number -> label set, and postings per label pair.
+//
+// A series is known by the 128-bit hash of its label set. Labels are kept as numbers of
+// (name, value) pairs, 4 bytes each. Numbers ascend and are never given twice. Each series belongs
+// to a group (what writes it) and has a place there, its column; places of removed series are given
+// again.
+//
+// Thread-safe; one mutex, held for copying only: values are matched outside it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/labels.h"
+#include "base/mutex.h"
+#include "base/storage.h"
+#include "tsdb/db.h"
+#include "tsdb/postings.h"
+
+namespace deckwatch::tsdb {
+
+// Where a series' samples go.
+struct SeriesPlace {
+  uint32_t group = UINT32_MAX;  // index of the group; UINT32_MAX: unknown series
+  uint32_t column = 0;          // place inside the group
+  bool durable = false;         // its registry entry is in the log
+};
+
+class SeriesIndex : public PostingsSource {
+ public:
+  explicit SeriesIndex(uint64_t max_series) : max_series_(max_series) {}
+
+  // Finds or creates; ResourceExhausted when the limit kept some from being created. `group_key`
+  // 0: from job and instance.
+  Status Resolve(std::span<const LabelsView> labels, uint64_t group_key, std::span<SeriesRef> refs);
+  // Puts back a series read from the registry. False when it is there already.
+  bool Restore(uint32_t id, uint64_t group_key, uint32_t column, LabelsView labels);
+  void MarkDurable(std::span<const uint32_t> ids);
+  // Forgets series; their numbers stay unknown for ever.
+  void Remove(std::span<const uint32_t> ids);
+  // The next number to give is at least this.
+  void ReserveNumbers(uint32_t next);
+
+  void Places(std::span<const SeriesRef> refs, std::vector<SeriesPlace>* out) const;
+  // False when the series is unknown.
+  bool GetLabels(uint32_t id, Labels* out) const;
+  struct Entry {
+    uint32_t id = 0;
+    SeriesPlace place;
+    Labels labels;
+  };
+  // Entries of known ids, in the given order.
+  std::vector<Entry> Entries(std::span<const uint32_t> ids) const;
+  // Every series with its place, by number.
+  std::vector<std::pair<uint32_t, SeriesPlace>> AllPlaces() const;
+  // Goes up with every Remove: places found before may be gone.
+  uint64_t removals() const;
+  uint64_t GroupKey(uint32_t group) const;
+  uint32_t GroupOf(uint64_t key);  // the index of the group, made when missing
+  uint32_t GroupCount() const;
+
+  uint64_t size() const;
+  uint64_t created() const;
+  uint64_t refused() const;
+  uint64_t MemoryBytes() const;
+  uint32_t next_id() const;
+  Cardinality Top(size_t limit) const;
+  std::vector<std::string> Names() const;
+  std::vector<std::string> Values(std::string_view name) const;
+
+  Result<Postings> All() const override;
+  Result<Postings> Get(std::string_view name, std::string_view value) const override;
+  Status GetWhere(std::string_view name, std::string_view prefix,
+                  const std::function<bool(std::string_view)>& want,
+                  std::vector<Postings>* out) const override;
+
+ private:
+  struct Series {
+    uint64_t hash_high = 0, hash_low = 0;
+    uint32_t group = UINT32_MAX;
+    uint32_t column = 0;
+    uint32_t pairs = 0;  // first of its pair numbers in pair_ids_
+    uint16_t pair_count = 0;
+    bool durable = false;
+    bool alive() const { return group != UINT32_MAX; }
+  };
+  struct Pair {
+    std::shared_ptr<const std::string> value;
+    const std::string* name = nullptr;  // key of names_
+    Postings series;
+  };
+  struct Name {
+    std::unordered_map<std::string_view, uint32_t> pair_of_value;
+  };
+  struct Group {
+    uint64_t key = 0;
+    uint32_t columns = 0;
+    std::vector<uint32_t> free_columns;
+  };
+  static constexpr uint32_t kPage = 4096;
+
+  Series* At(uint32_t id) REQUIRES(mutex_);
+  const Series* At(uint32_t id) const REQUIRES(mutex_);
+  uint32_t Find(uint64_t high, uint64_t low) const REQUIRES(mutex_);
+  void InsertHash(uint64_t high, uint64_t low, uint32_t id) REQUIRES(mutex_);
+  void EraseHash(uint64_t high, uint64_t low, uint32_t id) REQUIRES(mutex_);
+  void GrowTable() REQUIRES(mutex_);
+  void Insert(uint32_t id, std::pair<uint64_t, uint64_t> hash, uint32_t group, uint32_t column,
+              LabelsView labels) REQUIRES(mutex_);
+  uint32_t PairOf(std::string_view name, std::string_view value) REQUIRES(mutex_);
+  uint32_t GroupOfLocked(uint64_t key) REQUIRES(mutex_);
+  void BuildLabels(const Series& s, LabelsBuilder* builder, Labels* out) const REQUIRES(mutex_);
+  void RemovePair(uint32_t pair) REQUIRES(mutex_);
+  const uint32_t* PairIds(const Series& s) const REQUIRES(mutex_);
+
+  const uint64_t max_series_;
+  mutable Mutex mutex_;
+  std::vector<std::unique_ptr<std::array<Series, kPage>>> pages_ GUARDED_BY(mutex_);
+  std::vector<uint32_t> alive_in_page_ GUARDED_BY(mutex_);
+  uint32_t next_id_ GUARDED_BY(mutex_) = 1;
+  uint64_t alive_ GUARDED_BY(mutex_) = 0;
+  uint64_t created_ GUARDED_BY(mutex_) = 0;
+  uint64_t refused_ GUARDED_BY(mutex_) = 0;
+  uint64_t removals_ GUARDED_BY(mutex_) = 0;
+  // Open addressing, linear probing: high half a tag of the hash, low half the number; 0 free.
+  std::vector<uint64_t> table_ GUARDED_BY(mutex_);
+  std::vector<uint32_t> pair_ids_ GUARDED_BY(mutex_);
+  // Freed runs of pair_ids_, by length.
+  std::map<uint16_t, std::vector<uint32_t>> free_pair_ids_ GUARDED_BY(mutex_);
+  std::map<std::string, Name, std::less<>> names_ GUARDED_BY(mutex_);
+  std::vector<Pair> pairs_ GUARDED_BY(mutex_);
+  std::vector<uint32_t> free_pairs_ GUARDED_BY(mutex_);
+  std::vector<Group> groups_ GUARDED_BY(mutex_);
+  std::unordered_map<uint64_t, uint32_t> group_of_key_ GUARDED_BY(mutex_);
+  uint64_t text_bytes_ GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace deckwatch::tsdb

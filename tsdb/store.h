@@ -1,0 +1,176 @@
+// The one implementation of Db. The files: store_open.cc (start, recovery), store_write.cc
+// (commit), store_read.cc (queriers), store_maintain.cc (seal, merge, retention, deletes),
+// store_stats.cc.
+//
+// Locks, in the order in which they are taken:
+//   maintenance_turn_   one seal, merge or delete at a time; held across their I/O
+//   a group's turn      one commit per group at a time; held across its log write, so that the log
+//                       has the rows of a group in the order of memory
+//   mutex_              the view and small state; never held across I/O
+// Queries take none of the first two.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "tsdb/compaction.h"
+#include "tsdb/db.h"
+#include "tsdb/exemplars.h"
+#include "tsdb/kv.h"
+#include "tsdb/part_reader.h"
+#include "tsdb/planner.h"
+#include "tsdb/series_index.h"
+#include "tsdb/window.h"
+
+namespace deckwatch::tsdb {
+
+using WindowPtr = std::shared_ptr<Window>;
+
+// What a query sees: immutable.
+struct View {
+  std::vector<PartPtr> parts;      // by number
+  std::vector<WindowPtr> windows;  // by number
+  std::vector<TombstonePtr> tombstones;
+};
+using ViewPtr = std::shared_ptr<const View>;
+
+class Store : public Db {
+ public:
+  explicit Store(const DbOptions& options);
+  ~Store() override;
+  Status Start();
+
+  Status Resolve(std::span<const LabelsView> labels, uint64_t group,
+                 std::span<SeriesRef> refs) override;
+  Result<AppendResult> Commit(const WriteBatch& batch) override;
+  Result<std::unique_ptr<Querier>> NewQuerier() const override;
+  Status Apply(const std::vector<StateChange>& changes) override;
+  Result<std::string> Get(std::string_view key) const override;
+  Status Scan(std::string_view prefix,
+              const std::function<bool(std::string_view, std::string_view)>& visit) const override;
+
+  Status Maintain() override;
+  Status Compact() override;
+  Status DeleteSeries(const std::vector<Matcher>& matchers, int64_t start_ms,
+                      int64_t end_ms) override;
+  Status CleanTombstones() override;
+  Status Snapshot(const std::string& name) override;
+  Status Verify(const std::function<void(double)>& progress) const override;
+
+  DbStats Stats() const override;
+  Cardinality TopCardinality(size_t limit) const override { return index_.Top(limit); }
+  Result<BytesByClass> Bytes() const override;
+  std::vector<MetricMetadata> Metadata(std::string_view name) const override;
+  std::vector<PartInfo> Parts() const override;
+
+ private:
+  // A counter that threads add to; kept apart from DbCounters, which is a snapshot.
+  using Counter = std::atomic<uint64_t>;
+  struct Counters {
+    Counter appended{0}, late{0}, duplicate{0}, conflicting{0}, too_old{0}, too_far_ahead{0};
+    Counter commits{0}, log_bytes{0}, log_syncs{0}, log_sync_ns{0}, reopens{0};
+    Counter seals{0}, seals_failed{0}, merges{0}, merges_failed{0};
+    Counter dropped_by_time{0}, dropped_by_size{0}, corruptions{0}, removed{0};
+  };
+  // One sample of a batch, sorted by (group, time).
+  struct Pending {
+    uint32_t group = 0;
+    int64_t t_ms = 0;
+    uint32_t id = 0;
+    GroupWindow::Input input;
+  };
+  struct CommitScope;
+
+  // ---- store_open.cc
+  Status OpenDatabases();
+  Status LoadMeta();
+  Status DropOrphans();
+  Status LoadRegistry();
+  Status ReplayWindows();
+  Status ReplayWindow(Window* window);
+  void RunBackground(std::stop_token stop);
+  // ---- store_write.cc
+  Status CollectPending(const WriteBatch& batch, std::vector<Pending>* pending,
+                        AppendResult* result);
+  Result<WindowPtr> OpenWindow(int64_t t_ms);
+  Result<WindowPtr> CreateWindow(const Window::Info& range);
+  Window::Info RangeOf(int64_t t_ms) const;
+  Status EnterWindows(const std::vector<Pending>& pending, CommitScope* scope);
+  void AppendPending(const std::vector<Pending>& pending, CommitScope* scope, AppendResult* result);
+  void AddRegistryEntries(std::vector<uint32_t>* ids, KvBatch* batch);
+  void AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* batch);
+  Status WriteHead(KvBatch* batch);
+  Status CheckUsable() const;
+  Mutex& Turn(uint32_t group);
+  // ---- store_maintain.cc
+  enum class SealMode { kDue, kAll };
+  Status SealWindows(SealMode mode) REQUIRES(maintenance_turn_);
+  bool SealIsDue(const Window& window, uint64_t all_bytes) const;
+  Status Seal(const WindowPtr& window) REQUIRES(maintenance_turn_);
+  Status BuildWindowParts(const Window& window, std::vector<PartPtr>* parts);
+  Result<PartPtr> InstallPart(uint64_t id, const PartWriter::Finished& finished);
+  Status MergeParts(MergeMode mode, const std::function<bool()>& keep_going)
+      REQUIRES(maintenance_turn_);
+  Status MergeOnce(const MergePlan& plan, const std::function<bool()>& keep_going)
+      REQUIRES(maintenance_turn_);
+  Status ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added);
+  Status ApplyRetention() REQUIRES(maintenance_turn_);
+  Status DropParts(const std::vector<PartPtr>& gone) REQUIRES(maintenance_turn_);
+  Status DropStaleTombstones() REQUIRES(maintenance_turn_);
+  void RemoveIdleSeries() REQUIRES(maintenance_turn_);
+  std::string ScratchDirectory(uint64_t part) const;
+  // ---- store_stats.cc
+  uint64_t PartBytes(const View& view) const;
+
+  ViewPtr view() const;
+  int64_t OldestAllowedMs() const;
+  int64_t WindowGraceMs() const { return std::min<int64_t>(300'000, options_.window_ms / 2); }
+  void ReportCorruption(const Status& status) const;
+
+  friend class StoreQuerier;
+  friend class StoreSeriesSet;
+
+  const DbOptions options_;
+  std::shared_ptr<BlockCache> cache_;
+  std::unique_ptr<Kv> head_, parts_;
+  FamilyPtr meta_, series_, state_;
+  SeriesIndex index_;
+  mutable Counters counters_;
+  std::atomic<bool> failed_{false};  // the log refused a write: nothing more is acknowledged
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> unsynced_{false};  // the log has bytes that were not fsynced
+
+  Mutex maintenance_turn_;
+  std::set<uint64_t> unmergeable_ GUARDED_BY(maintenance_turn_);  // damaged, left as they are
+
+  Mutex turns_mutex_;
+  std::vector<std::unique_ptr<Mutex>> turns_ GUARDED_BY(turns_mutex_);
+  Mutex create_turn_;  // one window is made at a time
+
+  mutable Mutex mutex_;
+  ViewPtr view_ GUARDED_BY(mutex_);
+  std::vector<WindowPtr> open_ GUARDED_BY(mutex_);  // those of the view that take samples
+  uint64_t next_window_ GUARDED_BY(mutex_) = 1;
+  uint64_t next_part_ GUARDED_BY(mutex_) = 1;
+  uint64_t next_tombstone_ GUARDED_BY(mutex_) = 1;
+  std::map<std::string, MetricMetadata, std::less<>> metadata_ GUARDED_BY(mutex_);
+  ExemplarRing exemplars_;  // has a lock of its own
+
+  std::jthread background_;
+};
+
+// The families' names and the keys of meta (docs/formats.md).
+std::string NumberedName(std::string_view prefix, uint64_t number);
+bool ParseNumberedName(std::string_view name, std::string_view prefix, uint64_t* number);
+std::string MetaKey(char kind, uint64_t number);
+
+}  // namespace deckwatch::tsdb

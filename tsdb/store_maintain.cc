@@ -1,0 +1,391 @@
+// Sealing, merging, retention, deletes. Each step is made of: build files, install them in the
+// parts database, one synced write to head.meta that makes them true, then clean-up. A crash before
+// the write leaves an orphan family, one after it leaves clean-up undone; starting deals with both.
+#include <algorithm>
+#include <filesystem>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "tsdb/store.h"
+
+namespace deckwatch::tsdb {
+
+namespace {
+
+constexpr int64_t kIdleSealMs = 600'000;  // a window of old samples that nobody adds to
+
+template <typename T>
+void EraseAll(const std::vector<T>& gone, std::vector<T>* from) {
+  std::erase_if(*from,
+                [&](const T& x) { return std::find(gone.begin(), gone.end(), x) != gone.end(); });
+}
+
+}  // namespace
+
+std::string Store::ScratchDirectory(uint64_t part) const {
+  return options_.path + "/scratch/" + std::to_string(part);
+}
+
+void Store::ReportCorruption(const Status& status) const {
+  counters_.corruptions++;
+  LogError("stored samples cannot be read", {{"error", status}});
+}
+
+// ---- sealing
+
+bool Store::SealIsDue(const Window& window, uint64_t all_bytes) const {
+  if (!window.info().any_time() &&
+      window.info().end_ms + WindowGraceMs() <= options_.clock->WallMs()) {
+    return true;
+  }
+  if (window.samples() == 0) return false;
+  if (all_bytes > static_cast<uint64_t>(options_.memory_bytes) / 4) return true;
+  return window.info().any_time() &&
+         options_.clock->MonotonicMs() - window.last_append_ms >= kIdleSealMs;
+}
+
+Status Store::SealWindows(SealMode mode) {
+  std::vector<WindowPtr> windows = view()->windows;
+  // The largest first: under pressure it is the one that helps.
+  std::stable_sort(windows.begin(), windows.end(),
+                   [](const WindowPtr& a, const WindowPtr& b) { return a->bytes() > b->bytes(); });
+  for (const WindowPtr& w : windows) {
+    uint64_t all_bytes = 0;
+    for (const WindowPtr& each : view()->windows) all_bytes += each->bytes();
+    bool open;
+    {
+      MutexLock lock(mutex_);
+      open = std::find(open_.begin(), open_.end(), w) != open_.end();
+    }
+    // One that is not open any more failed to seal before.
+    if (mode == SealMode::kAll || !open || SealIsDue(*w, all_bytes)) TRY(Seal(w));
+  }
+  return {};
+}
+
+Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts) {
+  std::vector<uint32_t> ids;
+  for (const auto& [id, place] : index_.AllPlaces()) {
+    const GroupWindow* group = window.FindGroup(place.group);
+    if (group != nullptr && group->HasSamples(place.column)) ids.push_back(id);
+  }
+  if (ids.empty()) return {};
+  std::vector<SeriesIndex::Entry> series = index_.Entries(ids);
+  std::sort(series.begin(), series.end(),
+            [](const auto& a, const auto& b) { return SeriesBefore(a.labels, b.labels); });
+  // A window of any time is cut into the largest buckets, so that retention and merging find them.
+  const int64_t bucket = LargestBucketMs(options_.retention_ms);
+  const int64_t newest = window.max_ms();
+  for (int64_t from = window.min_ms(); from <= newest;) {
+    const int64_t to = std::min(newest, BucketStart(from, bucket) + bucket - 1);
+    uint64_t id;
+    {
+      MutexLock lock(mutex_);
+      id = next_part_++;
+    }
+    std::error_code ec;
+    std::filesystem::create_directories(ScratchDirectory(id), ec);
+    if (ec) return Status::Io("create " + ScratchDirectory(id) + ": " + ec.message());
+    TRY_ASSIGN(const auto writer, PartWriter::Create(ScratchDirectory(id), PartLevel::kWindow));
+    std::vector<std::unique_ptr<SeriesSource>> sources;
+    sources.push_back(NewWindowSource(&window, &index_, &series));
+    TRY_ASSIGN(const auto finished,
+               BuildPart(std::move(sources), from, to, writer.get(), [] { return true; }));
+    if (finished.meta.series > 0) {
+      TRY_ASSIGN(PartPtr part, InstallPart(id, finished));
+      parts->push_back(std::move(part));
+    }
+    std::filesystem::remove_all(ScratchDirectory(id), ec);
+    from = to + 1;
+  }
+  return {};
+}
+
+Result<PartPtr> Store::InstallPart(uint64_t id, const PartWriter::Finished& finished) {
+  TRY_ASSIGN(FamilyPtr family, parts_->GetOrCreate(NumberedName("part.", id)));
+  TRY(parts_->Ingest(family, finished.files));
+  return PartPtr(std::make_shared<PartReader>(parts_.get(), std::move(family), id, finished.meta));
+}
+
+Status Store::Seal(const WindowPtr& window) {
+  {
+    MutexLock lock(mutex_);
+    std::erase(open_, window);  // from now on, samples of its time go to another
+  }
+  window->Close();
+  std::vector<PartPtr> added;
+  if (const Status s = BuildWindowParts(*window, &added); !s.ok()) {
+    counters_.seals_failed++;
+    return s.Annotate("seal window " + std::to_string(window->info().id));
+  }
+  KvBatch batch;
+  for (const PartPtr& p : added) {
+    std::string meta;
+    p->meta().EncodeTo(&meta);
+    batch.Put(meta_, MetaKey('P', p->id()), meta);
+  }
+  batch.Delete(meta_, MetaKey('W', window->info().id));
+  TRY(WriteHead(&batch));
+  TRY(head_->SyncLog());
+  {
+    MutexLock lock(mutex_);
+    View next = *view_;
+    std::erase(next.windows, window);
+    next.parts.insert(next.parts.end(), added.begin(), added.end());
+    view_ = std::make_shared<const View>(std::move(next));
+  }
+  counters_.seals++;
+  return head_->Drop(window->rows());
+}
+
+// Series without a sample in any open window are forgotten by the head; their parts know them.
+void Store::RemoveIdleSeries() {
+  std::map<uint32_t, std::vector<std::pair<uint32_t, SeriesPlace>>> by_group;
+  for (const auto& entry : index_.AllPlaces()) by_group[entry.second.group].push_back(entry);
+  for (const auto& [group, entries] : by_group) {
+    MutexLock turn(Turn(group));
+    const ViewPtr v = view();
+    std::vector<uint32_t> idle;
+    KvBatch batch;
+    for (const auto& [id, place] : entries) {
+      const bool used = std::any_of(v->windows.begin(), v->windows.end(), [&](const auto& w) {
+        const GroupWindow* g = w->FindGroup(place.group);
+        return g != nullptr && g->HasSamples(place.column);
+      });
+      if (used || !place.durable) continue;
+      idle.push_back(id);
+      std::string key;
+      PutBig32(&key, id);
+      batch.Delete(series_, key);
+    }
+    if (idle.empty()) continue;
+    if (!WriteHead(&batch).ok()) return;
+    index_.Remove(idle);
+    counters_.removed += idle.size();
+  }
+}
+
+// ---- merging
+
+Status Store::ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added) {
+  KvBatch batch;
+  for (const PartPtr& p : gone) batch.Delete(meta_, MetaKey('P', p->id()));
+  if (added != nullptr) {
+    std::string meta;
+    added->meta().EncodeTo(&meta);
+    batch.Put(meta_, MetaKey('P', added->id()), meta);
+  }
+  TRY(WriteHead(&batch));
+  TRY(head_->SyncLog());
+  MutexLock lock(mutex_);
+  View next = *view_;
+  EraseAll(gone, &next.parts);
+  if (added != nullptr) next.parts.push_back(added);
+  std::sort(next.parts.begin(), next.parts.end(),
+            [](const PartPtr& a, const PartPtr& b) { return a->id() < b->id(); });
+  view_ = std::make_shared<const View>(std::move(next));
+  return {};
+}
+
+Status Store::MergeOnce(const MergePlan& plan, const std::function<bool()>& keep_going) {
+  uint64_t id;
+  ViewPtr v;
+  {
+    // Number first, view second: a tombstone made later covers the new part as well.
+    MutexLock lock(mutex_);
+    id = next_part_++;
+    v = view_;
+  }
+  std::vector<PartPtr> gone;
+  std::vector<std::unique_ptr<SeriesSource>> sources;
+  for (const PartPtr& p : v->parts) {
+    if (std::find(plan.parts.begin(), plan.parts.end(), p->id()) == plan.parts.end()) continue;
+    gone.push_back(p);
+    TRY_ASSIGN(auto source, NewPartSource(p, v->tombstones));
+    sources.push_back(std::move(source));
+  }
+  std::error_code ec;
+  std::filesystem::create_directories(ScratchDirectory(id), ec);
+  if (ec) return Status::Io("create " + ScratchDirectory(id) + ": " + ec.message());
+  TRY_ASSIGN(auto writer, PartWriter::Create(ScratchDirectory(id), plan.level));
+  TRY_ASSIGN(const auto finished,
+             BuildPart(std::move(sources), OldestAllowedMs(), INT64_MAX, writer.get(), keep_going));
+  PartPtr added;
+  if (finished.meta.series > 0) {
+    TRY_ASSIGN(added, InstallPart(id, finished));
+  }
+  writer.reset();
+  std::filesystem::remove_all(ScratchDirectory(id), ec);
+  TRY(ReplaceParts(gone, added));
+  counters_.merges++;
+  for (const PartPtr& p : gone) TRY(parts_->Drop(p->family()));
+  return {};
+}
+
+Status Store::MergeParts(MergeMode mode, const std::function<bool()>& keep_going) {
+  for (;;) {
+    std::vector<PlannedPart> planned;
+    for (const PartPtr& p : view()->parts) {
+      const PartMeta& m = p->meta();
+      if (unmergeable_.contains(p->id())) continue;
+      planned.push_back({p->id(), m.level, m.min_ms, m.max_ms, m.value_bytes + m.index_bytes});
+    }
+    const int64_t settled_ms = options_.clock->WallMs() - WindowGraceMs() - options_.window_ms;
+    const MergePlan plan = PlanMerge(planned, settled_ms, options_.retention_ms, mode);
+    if (plan.parts.empty()) return {};
+    const Status s = MergeOnce(plan, keep_going);
+    if (s.ok()) continue;
+    if (s.code() == StatusCode::kCancelled) return s;
+    counters_.merges_failed++;
+    if (s.code() != StatusCode::kCorruption) return s.Annotate("merge");
+    // Damaged parts stay as they are: reads still give what can be read.
+    LogError("parts cannot be merged", {{"error", s}});
+    unmergeable_.insert(plan.parts.begin(), plan.parts.end());
+  }
+}
+
+// ---- retention
+
+Status Store::DropParts(const std::vector<PartPtr>& gone) {
+  if (gone.empty()) return {};
+  TRY(ReplaceParts(gone, nullptr));
+  for (const PartPtr& p : gone) TRY(parts_->Drop(p->family()));
+  return {};
+}
+
+Status Store::ApplyRetention() {
+  const ViewPtr v = view();
+  std::vector<PartPtr> old, large;
+  uint64_t bytes = head_->LogBytes();
+  for (const WindowPtr& w : v->windows) bytes += head_->FileBytes(w->rows());
+  std::vector<PartPtr> by_age = v->parts;
+  std::sort(by_age.begin(), by_age.end(),
+            [](const PartPtr& a, const PartPtr& b) { return a->meta().max_ms < b->meta().max_ms; });
+  for (const PartPtr& p : by_age) {
+    if (p->meta().max_ms < OldestAllowedMs()) {
+      old.push_back(p);
+    } else {
+      bytes += p->meta().value_bytes + p->meta().index_bytes;
+    }
+  }
+  for (const PartPtr& p : by_age) {
+    if (options_.retention_bytes <= 0 || bytes <= static_cast<uint64_t>(options_.retention_bytes)) {
+      break;
+    }
+    if (p->meta().max_ms < OldestAllowedMs()) continue;
+    large.push_back(p);
+    bytes -= std::min(bytes, p->meta().value_bytes + p->meta().index_bytes);
+  }
+  counters_.dropped_by_time += old.size();
+  counters_.dropped_by_size += large.size();
+  TRY(DropParts(old));
+  return DropParts(large);
+}
+
+Status Store::DropStaleTombstones() {
+  const ViewPtr v = view();
+  KvBatch batch;
+  std::vector<TombstonePtr> stale;
+  for (const TombstonePtr& t : v->tombstones) {
+    if (std::none_of(v->parts.begin(), v->parts.end(),
+                     [&](const auto& p) { return t->Covers(*p); })) {
+      stale.push_back(t);
+      batch.Delete(meta_, MetaKey('T', t->id));
+    }
+  }
+  TRY(WriteHead(&batch));
+  MutexLock lock(mutex_);
+  View next = *view_;
+  EraseAll(stale, &next.tombstones);
+  view_ = std::make_shared<const View>(std::move(next));
+  return {};
+}
+
+// ---- entry points
+
+Status Store::Maintain() {
+  MutexLock turn(maintenance_turn_);
+  TRY(CheckUsable());
+  const uint64_t seals = counters_.seals;
+  TRY(SealWindows(SealMode::kDue));
+  if (counters_.seals != seals) RemoveIdleSeries();
+  TRY(ApplyRetention());
+  TRY(MergeParts(MergeMode::kDue, [this] { return !stopping_; }));
+  return DropStaleTombstones();
+}
+
+Status Store::Compact() {
+  MutexLock turn(maintenance_turn_);
+  TRY(CheckUsable());
+  TRY(SealWindows(SealMode::kAll));
+  TRY(ApplyRetention());
+  TRY(MergeParts(MergeMode::kAll, [this] { return !stopping_; }));
+  return DropStaleTombstones();
+}
+
+Status Store::DeleteSeries(const std::vector<Matcher>& matchers, int64_t start_ms, int64_t end_ms) {
+  if (matchers.empty()) return Status::InvalidArgument("deleting needs a matcher");
+  MutexLock turn(maintenance_turn_);
+  TRY(CheckUsable());
+  // Everything stored now becomes parts, so that a tombstone can name it by part number.
+  TRY(SealWindows(SealMode::kAll));
+  Tombstone t{.start_ms = start_ms, .end_ms = end_ms, .matchers = matchers};
+  {
+    MutexLock lock(mutex_);
+    t.id = next_tombstone_++;
+    t.last_part = next_part_ - 1;
+  }
+  std::string value;
+  t.EncodeTo(&value);
+  KvBatch batch;
+  batch.Put(meta_, MetaKey('T', t.id), value);
+  TRY(WriteHead(&batch));
+  TRY(head_->SyncLog());
+  MutexLock lock(mutex_);
+  View next = *view_;
+  next.tombstones.push_back(std::make_shared<const Tombstone>(std::move(t)));
+  view_ = std::make_shared<const View>(std::move(next));
+  return {};
+}
+
+Status Store::CleanTombstones() {
+  MutexLock turn(maintenance_turn_);
+  TRY(CheckUsable());
+  const ViewPtr v = view();
+  for (const PartPtr& p : v->parts) {
+    const bool covered = std::any_of(v->tombstones.begin(), v->tombstones.end(),
+                                     [&](const auto& t) { return t->Covers(*p); });
+    if (!covered) continue;
+    TRY(MergeOnce({{p->id()}, p->meta().level}, [this] { return !stopping_; }));
+  }
+  return DropStaleTombstones();
+}
+
+Status Store::Snapshot(const std::string& name) {
+  if (name.empty() || name.find('/') != std::string::npos || name[0] == '.') {
+    return Status::InvalidArgument("snapshot name " + name);
+  }
+  const std::string path = options_.path + "/snapshots/" + name;
+  MutexLock turn(maintenance_turn_);  // no part comes or goes between the two databases
+  std::error_code ec;
+  if (std::filesystem::exists(path)) return {StatusCode::kAlreadyExists, path + " exists"};
+  std::filesystem::create_directories(path, ec);
+  if (ec) return Status::Io("create " + path + ": " + ec.message());
+  TRY(parts_->Checkpoint(path + "/parts"));
+  return head_->Checkpoint(path + "/head");
+}
+
+Status Store::Verify(const std::function<void(double)>& progress) const {
+  TRY(head_->VerifyChecksums());
+  const ViewPtr v = view();
+  Status worst;
+  for (size_t i = 0; i < v->parts.size(); ++i) {
+    progress(static_cast<double>(i) / static_cast<double>(v->parts.size()));
+    if (const Status s = v->parts[i]->Verify(); !s.ok() && worst.ok()) worst = s;
+  }
+  progress(1);
+  if (!worst.ok()) return worst;
+  return parts_->VerifyChecksums();
+}
+
+}  // namespace deckwatch::tsdb

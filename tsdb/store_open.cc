@@ -1,0 +1,259 @@
+// Start and recovery: the meta family of head is the one truth about which windows and parts exist.
+// Families it does not name are left-overs of a crash and are dropped.
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "base/bytes.h"
+#include "base/executor.h"
+#include "base/log.h"
+#include "tsdb/store.h"
+
+namespace deckwatch::tsdb {
+
+namespace {
+
+constexpr size_t kExemplars = 100'000;
+constexpr int64_t kMaintainEveryMs = 5'000;
+
+FamilyKind HeadKind(std::string_view family) {
+  return family.starts_with("rows.") ? FamilyKind::kRows : FamilyKind::kSmall;
+}
+FamilyKind PartsKind(std::string_view family) {
+  return family.starts_with("part.") ? FamilyKind::kPart : FamilyKind::kSmall;
+}
+
+}  // namespace
+
+std::string NumberedName(std::string_view prefix, uint64_t number) {
+  return std::string(prefix) + std::to_string(number);
+}
+
+bool ParseNumberedName(std::string_view name, std::string_view prefix, uint64_t* number) {
+  if (!name.starts_with(prefix)) return false;
+  const char* end = name.data() + name.size();
+  const auto r = std::from_chars(name.data() + prefix.size(), end, *number);
+  return r.ec == std::errc() && r.ptr == end;
+}
+
+std::string MetaKey(char kind, uint64_t number) {
+  std::string key(1, kind);
+  PutBig64(&key, number);
+  return key;
+}
+
+Result<std::unique_ptr<Db>> Db::Open(const DbOptions& options) {
+  auto store = std::make_unique<Store>(options);
+  TRY(store->Start().Annotate("store " + options.path));
+  return std::unique_ptr<Db>(std::move(store));
+}
+
+Store::Store(const DbOptions& options)
+    : options_(options), index_(options.max_series), exemplars_(kExemplars) {}
+
+Store::~Store() {
+  stopping_ = true;
+  background_ = {};  // asks it to stop and waits
+  if (head_ != nullptr && unsynced_ && !failed_) {
+    if (const Status s = head_->SyncLog(); !s.ok()) LogError("sync at close", {{"error", s}});
+  }
+}
+
+Status Store::Start() {
+  const int64_t started_ms = options_.clock->MonotonicMs();
+  TRY(OpenDatabases());
+  {
+    MutexLock lock(mutex_);
+    view_ = std::make_shared<const View>();
+  }
+  TRY(LoadMeta());
+  TRY(DropOrphans());
+  TRY(LoadRegistry());
+  TRY(ReplayWindows());
+  const ViewPtr v = view();
+  LogInfo("store is open", {{"path", options_.path},
+                            {"series", index_.size()},
+                            {"windows", v->windows.size()},
+                            {"parts", v->parts.size()},
+                            {"ms", options_.clock->MonotonicMs() - started_ms}});
+  if (options_.background) {
+    background_ = StartThread("tsdb", [this](std::stop_token stop) { RunBackground(stop); });
+  }
+  return {};
+}
+
+Status Store::OpenDatabases() {
+  cache_ = std::make_shared<BlockCache>(static_cast<size_t>(options_.memory_bytes / 4));
+  TRY_ASSIGN(head_, Kv::Open(options_.path + "/head", cache_, HeadKind));
+  TRY_ASSIGN(parts_, Kv::Open(options_.path + "/parts", cache_, PartsKind));
+  TRY_ASSIGN(meta_, head_->GetOrCreate("meta"));
+  TRY_ASSIGN(series_, head_->GetOrCreate("series"));
+  TRY_ASSIGN(state_, head_->GetOrCreate("state"));
+  std::error_code ignored;
+  std::filesystem::remove_all(options_.path + "/scratch", ignored);
+  return {};
+}
+
+Status Store::LoadMeta() {
+  std::map<std::string, FamilyPtr> families;
+  for (const FamilyPtr& f : head_->Families()) families[FamilyName(f)] = f;
+  for (const FamilyPtr& f : parts_->Families()) families[FamilyName(f)] = f;
+  View loaded;
+  const auto it = head_->NewIterator(meta_);
+  MutexLock lock(mutex_);
+  for (it->Seek(""); it->Valid(); it->Next()) {
+    const char kind = it->key()[0];
+    Reader key(it->key().substr(1)), value(it->value());
+    uint64_t number = 0;
+    if (kind != 'N' && !key.GetBig64(&number)) return Status::Corruption("meta key is damaged");
+    if (kind == 'W') {
+      Window::Info info{.id = number};
+      value.GetSignedVarint(&info.start_ms);
+      if (!value.GetSignedVarint(&info.end_ms)) return Status::Corruption("window meta is damaged");
+      const auto f = families.find(NumberedName("rows.", number));
+      if (f == families.end())
+        return Status::Corruption("rows of window " + std::to_string(number) + " are missing");
+      loaded.windows.push_back(std::make_shared<Window>(info, f->second));
+      next_window_ = number + 1;
+    } else if (kind == 'P') {
+      next_part_ = std::max(next_part_, number + 1);
+      const auto meta = PartMeta::Decode(it->value());
+      const auto f = families.find(NumberedName("part.", number));
+      if (!meta.ok() || f == families.end()) {
+        counters_.corruptions++;
+        LogError("a part is lost",
+                 {{"part", number},
+                  {"error", meta.ok() ? Status::NotFound("no family") : meta.status()}});
+        continue;
+      }
+      loaded.parts.push_back(std::make_shared<PartReader>(parts_.get(), f->second, number, *meta));
+    } else if (kind == 'T') {
+      next_tombstone_ = number + 1;
+      TRY_ASSIGN(Tombstone t, Tombstone::Decode(number, it->value()));
+      next_part_ = std::max(next_part_, t.last_part + 1);
+      loaded.tombstones.push_back(std::make_shared<const Tombstone>(std::move(t)));
+    } else if (kind == 'N') {
+      MetricMetadata m;
+      uint8_t type = 0;
+      std::string_view help, unit;
+      m.name = it->key().substr(1);
+      if (!value.GetByte(&type) || !value.GetString(&help) || !value.GetString(&unit)) continue;
+      m.type = static_cast<MetricType>(std::min<uint8_t>(type, 7));
+      m.help = help, m.unit = unit;
+      metadata_[m.name] = m;
+    } else if (kind == 'E' && !exemplars_.Restore(number, it->value())) {
+      counters_.corruptions++;
+    }
+  }
+  TRY(it->status());
+  view_ = std::make_shared<const View>(std::move(loaded));
+  return {};
+}
+
+Status Store::DropOrphans() {
+  const ViewPtr v = view();
+  const auto drop_unknown = [](Kv* kv, std::string_view prefix, auto known) -> Status {
+    for (const FamilyPtr& f : kv->Families()) {
+      uint64_t number;
+      if (!ParseNumberedName(FamilyName(f), prefix, &number) || known(number)) continue;
+      TRY(kv->Drop(f));
+    }
+    return {};
+  };
+  TRY(drop_unknown(head_.get(), "rows.", [&](uint64_t n) {
+    return std::any_of(v->windows.begin(), v->windows.end(),
+                       [n](const auto& w) { return w->info().id == n; });
+  }));
+  TRY(drop_unknown(parts_.get(), "part.", [&](uint64_t n) {
+    MutexLock lock(mutex_);
+    next_part_ = std::max(next_part_, n + 1);
+    return std::any_of(v->parts.begin(), v->parts.end(),
+                       [n](const auto& p) { return p->id() == n; });
+  }));
+  return {};
+}
+
+Status Store::LoadRegistry() {
+  const auto it = head_->NewIterator(series_, true);
+  for (it->Seek(""); it->Valid(); it->Next()) {
+    Reader key(it->key()), value(it->value());
+    uint32_t id;
+    uint64_t group, column;
+    if (!key.GetBig32(&id) || !value.GetFixed64(&group) || !value.GetVarint(&column)) {
+      return Status::Corruption("series registry is damaged");
+    }
+    TRY_ASSIGN(const Labels labels, Labels::FromEncoded(value.rest()));
+    if (!index_.Restore(id, group, static_cast<uint32_t>(column), labels)) {
+      return Status::Corruption("series registry holds " + labels.ToString() + " twice");
+    }
+  }
+  return it->status();
+}
+
+Status Store::ReplayWindows() {
+  for (const WindowPtr& w : view()->windows) {
+    TRY(ReplayWindow(w.get()));
+    MutexLock lock(mutex_);
+    open_.push_back(w);
+  }
+  return {};
+}
+
+Status Store::ReplayWindow(Window* window) {
+  const auto it = head_->NewIterator(window->rows(), true);
+  uint64_t damaged = 0, last_key = 0;
+  GroupWindow* group = nullptr;
+  for (it->Seek(""); it->Valid(); it->Next()) {
+    Reader key(it->key());
+    uint64_t group_key;
+    uint32_t number;
+    if (!key.GetBig64(&group_key) || !key.GetBig32(&number)) {
+      ++damaged;
+      continue;
+    }
+    if (group == nullptr || group_key != last_key) {
+      group = &window->Group(index_.GroupOf(group_key));
+      last_key = group_key;
+    }
+    group->ReserveRecords(number + 1);
+    if (!group->Replay(it->value())) ++damaged;
+  }
+  // A damaged row costs what it holds; refusing to start would cost everything.
+  if (!it->status().ok() || damaged > 0) {
+    counters_.corruptions++;
+    LogError("rows of an open window are damaged: samples are lost",
+             {{"window", window->info().id}, {"rows", damaged}, {"error", it->status()}});
+  }
+  window->last_append_ms = options_.clock->MonotonicMs();
+  return {};
+}
+
+void Store::RunBackground(std::stop_token stop) {
+  Mutex idle;
+  CondVar never;
+  int64_t maintained_ms = options_.clock->MonotonicMs();
+  const int64_t tick_ms = options_.sync_interval_ms > 0 ? options_.sync_interval_ms : 1'000;
+  while (!stop.stop_requested()) {
+    {
+      MutexLock lock(idle);
+      never.WaitFor(idle, stop, tick_ms, [] { return false; });
+    }
+    if (unsynced_.exchange(false) && !failed_) {
+      const int64_t from_ns = options_.clock->MonotonicNs();
+      if (const Status s = head_->SyncLog(); !s.ok()) {
+        failed_ = true;
+        LogError("cannot sync the log: nothing more is acknowledged", {{"error", s}});
+      }
+      counters_.log_syncs++;
+      counters_.log_sync_ns += static_cast<uint64_t>(options_.clock->MonotonicNs() - from_ns);
+    }
+    const int64_t now_ms = options_.clock->MonotonicMs();
+    if (now_ms - maintained_ms < kMaintainEveryMs) continue;
+    maintained_ms = now_ms;
+    if (const Status s = Maintain(); !s.ok() && s.code() != StatusCode::kCancelled) {
+      LogError("maintenance of the store", {{"error", s}});
+    }
+  }
+}
+
+}  // namespace deckwatch::tsdb

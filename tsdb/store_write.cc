@@ -1,0 +1,339 @@
+// Commit: from a batch to row records in the log and columns in memory.
+#include <algorithm>
+#include <mutex>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "tsdb/store.h"
+
+namespace deckwatch::tsdb {
+
+namespace {
+
+constexpr int64_t kMaxAheadMs = 600'000;
+
+std::string RowKey(uint64_t group_key, uint32_t number) {
+  std::string key;
+  PutBig64(&key, group_key);
+  PutBig32(&key, number);
+  return key;
+}
+
+}  // namespace
+
+// What a commit holds: the turns of its groups and a place in its windows, until its record is in
+// the log.
+struct Store::CommitScope {
+  std::vector<std::unique_lock<Mutex>> turns;
+  std::vector<WindowPtr> windows;
+  KvBatch batch;
+
+  Window* Find(const Window::Info& range) const {
+    for (const WindowPtr& w : windows) {
+      if (w->info().start_ms == range.start_ms && w->info().end_ms == range.end_ms) return w.get();
+    }
+    return nullptr;
+  }
+  ~CommitScope() {
+    for (const WindowPtr& w : windows) w->Leave();
+  }
+};
+
+Status Store::Resolve(std::span<const LabelsView> labels, uint64_t group,
+                      std::span<SeriesRef> refs) {
+  TRY(CheckUsable());
+  return index_.Resolve(labels, group, refs);
+}
+
+Status Store::CheckUsable() const {
+  if (!failed_) return {};
+  return Status::Unavailable("the store takes no writes after an error of its log");
+}
+
+Mutex& Store::Turn(uint32_t group) {
+  MutexLock lock(turns_mutex_);
+  while (turns_.size() <= group) turns_.push_back(std::make_unique<Mutex>());
+  return *turns_[group];
+}
+
+ViewPtr Store::view() const {
+  MutexLock lock(mutex_);
+  return view_;
+}
+
+int64_t Store::OldestAllowedMs() const {
+  if (options_.retention_ms <= 0) return INT64_MIN;
+  const int64_t now = options_.clock->WallMs();
+  return now < INT64_MIN + options_.retention_ms ? INT64_MIN : now - options_.retention_ms;
+}
+
+// ---- windows
+
+// Recent samples go to the window of their time; all that is older shares one window, which is
+// split when it is sealed.
+Window::Info Store::RangeOf(int64_t t_ms) const {
+  const int64_t start = BucketStart(t_ms, options_.window_ms);
+  const int64_t end = start + options_.window_ms;
+  if (end + WindowGraceMs() <= options_.clock->WallMs()) return {};
+  return {.id = 0, .start_ms = start, .end_ms = end};
+}
+
+Result<WindowPtr> Store::OpenWindow(int64_t t_ms) {
+  const Window::Info range = RangeOf(t_ms);
+  const auto find = [&]() -> WindowPtr {
+    MutexLock lock(mutex_);
+    for (const WindowPtr& w : open_) {
+      if (w->info().start_ms == range.start_ms && w->info().end_ms == range.end_ms) return w;
+    }
+    return nullptr;
+  };
+  if (WindowPtr w = find(); w != nullptr) return w;
+  MutexLock turn(create_turn_);
+  if (WindowPtr w = find(); w != nullptr) return w;
+  return CreateWindow(range);
+}
+
+Result<WindowPtr> Store::CreateWindow(const Window::Info& range) {
+  Window::Info info = range;
+  {
+    MutexLock lock(mutex_);
+    info.id = next_window_++;
+  }
+  TRY_ASSIGN(FamilyPtr rows, head_->GetOrCreate(NumberedName("rows.", info.id)));
+  KvBatch batch;
+  std::string value;
+  PutSignedVarint(&value, info.start_ms);
+  PutSignedVarint(&value, info.end_ms);
+  batch.Put(meta_, MetaKey('W', info.id), value);
+  TRY(WriteHead(&batch));
+  auto window = std::make_shared<Window>(info, std::move(rows));
+  window->last_append_ms = options_.clock->MonotonicMs();
+  MutexLock lock(mutex_);
+  View next = *view_;
+  next.windows.push_back(window);
+  view_ = std::make_shared<const View>(std::move(next));
+  open_.push_back(window);
+  return window;
+}
+
+// ---- commit
+
+Status Store::CollectPending(const WriteBatch& batch, std::vector<Pending>* pending,
+                             AppendResult* result) {
+  if (batch.t_ms.size() != batch.ref.size() || batch.value.size() != batch.ref.size() ||
+      (!batch.start_ms.empty() && batch.start_ms.size() != batch.ref.size())) {
+    return Status::InvalidArgument("columns of a write batch differ in length");
+  }
+  const int64_t oldest = OldestAllowedMs();
+  const int64_t newest = options_.clock->WallMs() + kMaxAheadMs;
+  const auto accept = [&](int64_t t_ms) {
+    result->too_old += t_ms < oldest;
+    result->too_far_ahead += t_ms > newest;
+    return oldest <= t_ms && t_ms <= newest;
+  };
+  std::vector<SeriesPlace> places;
+  index_.Places(batch.ref, &places);
+  pending->reserve(batch.ref.size() + batch.histograms.size());
+  for (uint32_t i = 0; i < batch.ref.size(); ++i) {
+    if (batch.ref[i] == kNoSeries || !accept(batch.t_ms[i])) continue;
+    if (places[i].group == UINT32_MAX) {
+      result->unknown_ref.push_back(i);
+      continue;
+    }
+    pending->push_back({places[i].group,
+                        batch.t_ms[i],
+                        static_cast<uint32_t>(batch.ref[i]),
+                        {.column = places[i].column,
+                         .value = batch.value[i],
+                         .start_ms = batch.start_ms.empty() ? 0 : batch.start_ms[i]}});
+  }
+  for (const WriteBatch::HistogramSample& h : batch.histograms) {
+    index_.Places({&h.ref, 1}, &places);
+    if (places[0].group == UINT32_MAX || h.value == nullptr || !accept(h.t_ms)) continue;
+    pending->push_back({places[0].group,
+                        h.t_ms,
+                        static_cast<uint32_t>(h.ref),
+                        {.column = places[0].column, .histogram = &h.value}});
+  }
+  const auto earlier = [](const Pending& a, const Pending& b) {
+    return a.group != b.group ? a.group < b.group : a.t_ms < b.t_ms;
+  };
+  if (!std::is_sorted(pending->begin(), pending->end(), earlier)) {
+    std::stable_sort(pending->begin(), pending->end(), earlier);
+  }
+  return {};
+}
+
+// All windows are entered before the first sample is appended: what follows cannot fail.
+Status Store::EnterWindows(const std::vector<Pending>& pending, CommitScope* scope) {
+  int64_t last_ms = INT64_MIN;
+  for (const Pending& p : pending) {
+    if (p.t_ms == last_ms) continue;
+    last_ms = p.t_ms;
+    while (scope->Find(RangeOf(p.t_ms)) == nullptr) {
+      TRY_ASSIGN(const WindowPtr window, OpenWindow(p.t_ms));
+      // When it was sealed meanwhile, the next look-up finds or makes another.
+      if (window->Enter()) scope->windows.push_back(window);
+    }
+  }
+  return {};
+}
+
+void Store::AppendPending(const std::vector<Pending>& pending, CommitScope* scope,
+                          AppendResult* result) {
+  RowCounts counts;
+  std::vector<GroupWindow::Input> row;
+  std::vector<uint32_t> ids;
+  std::string record;
+  for (size_t i = 0; i < pending.size();) {
+    const Pending& first = pending[i];
+    row.clear();
+    size_t end = i;
+    for (; end < pending.size() && pending[end].group == first.group &&
+           pending[end].t_ms == first.t_ms;
+         ++end) {
+      row.push_back(pending[end].input);
+      ids.push_back(pending[end].id);
+    }
+    i = end;
+    Window* window = scope->Find(RangeOf(first.t_ms));
+    GroupWindow& group = window->Group(first.group);
+    group.AppendRow(first.t_ms, row, &counts, &record);
+    if (record.empty()) continue;
+    scope->batch.Put(window->rows(), RowKey(index_.GroupKey(first.group), group.NextRecord()),
+                     record);
+    window->last_append_ms = options_.clock->MonotonicMs();
+  }
+  AddRegistryEntries(&ids, &scope->batch);
+  result->appended += counts.appended;
+  result->duplicate += counts.duplicate;
+  result->conflicting += counts.conflicting;
+  counters_.late += counts.late;
+}
+
+// Leaves in `ids` those whose entries the batch now holds.
+void Store::AddRegistryEntries(std::vector<uint32_t>* ids, KvBatch* batch) {
+  std::vector<SeriesRef> refs(ids->begin(), ids->end());
+  std::vector<SeriesPlace> places;
+  index_.Places(refs, &places);
+  size_t kept = 0;
+  for (size_t i = 0; i < ids->size(); ++i) {
+    if (!places[i].durable) (*ids)[kept++] = (*ids)[i];
+  }
+  ids->resize(kept);
+  std::sort(ids->begin(), ids->end());
+  ids->erase(std::unique(ids->begin(), ids->end()), ids->end());
+  for (const SeriesIndex::Entry& e : index_.Entries(*ids)) {
+    std::string key, value;
+    PutBig32(&key, e.id);
+    PutFixed64(&value, index_.GroupKey(e.place.group));
+    PutVarint(&value, e.place.column);
+    value.append(e.labels.encoded());
+    batch->Put(series_, key, value);
+  }
+}
+
+void Store::AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* batch) {
+  MutexLock lock(mutex_);
+  for (const MetricMetadata& m : metadata) {
+    MetricMetadata& known = metadata_[m.name];
+    if (known.name == m.name && known.type == m.type && known.help == m.help &&
+        known.unit == m.unit) {
+      continue;
+    }
+    known = m;
+    std::string value(1, static_cast<char>(m.type));
+    PutString(&value, m.help);
+    PutString(&value, m.unit);
+    batch->Put(meta_, "N" + m.name, value);
+  }
+}
+
+Status Store::WriteHead(KvBatch* batch) {
+  if (batch->empty()) return {};
+  TRY(CheckUsable());
+  const bool sync = options_.sync_interval_ms == 0;
+  if (const Status s = head_->Write(batch, sync); !s.ok()) {
+    // What memory holds is ahead of the log now, and RocksDB 7.8 may claim to have recovered when
+    // it has not: acknowledge nothing more until the store is opened anew.
+    failed_ = true;
+    LogError("cannot write the log: nothing more is acknowledged", {{"error", s}});
+    return Status::Unavailable("the log cannot be written: " + s.message());
+  }
+  counters_.log_bytes += batch->bytes();
+  if (!sync) unsynced_ = true;
+  return {};
+}
+
+Result<AppendResult> Store::Commit(const WriteBatch& batch) {
+  TRY(CheckUsable());
+  AppendResult result;
+  CommitScope scope;
+  std::vector<Pending> pending;
+  for (;;) {
+    const uint64_t removals = index_.removals();
+    TRY(CollectPending(batch, &pending, &result));
+    for (size_t i = 0; i < pending.size(); ++i) {
+      if (i > 0 && pending[i].group == pending[i - 1].group) continue;
+      scope.turns.emplace_back(Turn(pending[i].group));
+    }
+    // Series are removed under their group's turn only: from here on the places hold.
+    if (index_.removals() == removals) break;
+    scope.turns.clear();
+    pending.clear();
+    result = {};
+  }
+  TRY(EnterWindows(pending, &scope));
+  AppendPending(pending, &scope, &result);
+  AddMetadata(batch.metadata, &scope.batch);
+  for (const WriteBatch::ExemplarSample& e : batch.exemplars) {
+    Labels labels;
+    ExemplarRing::Stored stored;
+    if (e.ref > UINT32_MAX || !index_.GetLabels(static_cast<uint32_t>(e.ref), &labels)) continue;
+    if (!exemplars_.Add(labels, e.exemplar, &stored)) continue;
+    scope.batch.Put(meta_, MetaKey('E', stored.number), stored.row);
+    for (uint64_t n : stored.dropped) scope.batch.Delete(meta_, MetaKey('E', n));
+  }
+  TRY(WriteHead(&scope.batch));
+  std::vector<uint32_t> ids;
+  ids.reserve(pending.size());
+  for (const Pending& p : pending) ids.push_back(p.id);
+  index_.MarkDurable(ids);
+  counters_.commits++;
+  counters_.appended += result.appended;
+  counters_.duplicate += result.duplicate;
+  counters_.conflicting += result.conflicting;
+  counters_.too_old += result.too_old;
+  counters_.too_far_ahead += result.too_far_ahead;
+  return result;
+}
+
+// ---- state
+
+Status Store::Apply(const std::vector<StateChange>& changes) {
+  KvBatch batch;
+  for (const StateChange& c : changes) {
+    if (c.value.has_value()) {
+      batch.Put(state_, c.key, *c.value);
+    } else {
+      batch.Delete(state_, c.key);
+    }
+  }
+  return WriteHead(&batch);
+}
+
+Result<std::string> Store::Get(std::string_view key) const {
+  TRY_ASSIGN(const KvValue v, head_->Get(state_, key));
+  return std::string(v.view());
+}
+
+Status Store::Scan(std::string_view prefix,
+                   const std::function<bool(std::string_view, std::string_view)>& visit) const {
+  const auto it = head_->NewIterator(state_);
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    if (!visit(it->key(), it->value())) return {};
+  }
+  return it->status();
+}
+
+}  // namespace deckwatch::tsdb

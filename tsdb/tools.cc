@@ -1,0 +1,120 @@
+#include "tsdb/tools.h"
+
+#include <iomanip>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "tsdb/db.h"
+
+namespace deckwatch::tsdb {
+
+namespace {
+
+// Opened as it is: nothing is sealed, merged or dropped.
+Result<std::unique_ptr<Db>> OpenForReading(const std::string& path) {
+  DbOptions options;
+  options.path = path;
+  options.retention_ms = 0;
+  options.background = false;
+  return Db::Open(options);
+}
+
+std::vector<std::pair<const char*, uint64_t>> Classes(const BytesByClass& b) {
+  return {{"values", b.values},     {"clocks", b.clocks}, {"labels", b.labels},
+          {"postings", b.postings}, {"rows", b.rows},     {"registry", b.registry},
+          {"state", b.state},       {"log", b.log},       {"other", b.other},
+          {"total", b.total}};
+}
+
+std::vector<std::pair<const char*, const std::vector<NameCount>*>> Lists(const Cardinality& c) {
+  return {{"series_by_metric", &c.series_by_metric},
+          {"values_by_label", &c.values_by_label},
+          {"bytes_by_label", &c.bytes_by_label},
+          {"series_by_pair", &c.series_by_pair}};
+}
+
+}  // namespace
+
+Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::ostream& out) {
+  TRY_ASSIGN(const auto db, OpenForReading(path));
+  TRY_ASSIGN(const BytesByClass bytes, db->Bytes());
+  const DbStats stats = db->Stats();
+  const Cardinality top = db->TopCardinality(limit);
+  const uint64_t samples = stats.head_samples + stats.part_samples;
+  if (format == OutputFormat::kJson) {
+    std::string text;
+    JsonWriter json(&text);
+    json.BeginObject();
+    json.Key("samples").Uint(samples).Key("head_samples").Uint(stats.head_samples);
+    json.Key("head_series").Uint(stats.head_series).Key("parts").Uint(stats.parts);
+    uint64_t part_series = 0;
+    for (const Db::PartInfo& p : db->Parts()) part_series += p.series;
+    json.Key("part_series").Uint(part_series);
+    json.Key("bytes").BeginObject();
+    for (const auto& [name, n] : Classes(bytes)) json.Key(name).Uint(n);
+    json.EndObject();
+    for (const auto& [name, list] : Lists(top)) {
+      json.Key(name).BeginArray();
+      for (const NameCount& n : *list) {
+        json.BeginObject().Key("name").String(n.name).Key("count").Uint(n.count).EndObject();
+      }
+      json.EndArray();
+    }
+    json.EndObject();
+    out << text << "\n";
+    return {};
+  }
+  out << "samples " << samples << " (" << stats.head_samples << " in open windows), series in head "
+      << stats.head_series << ", parts " << stats.parts << "\n\n";
+  for (const auto& [name, n] : Classes(bytes)) {
+    out << std::left << std::setw(10) << name << std::right << std::setw(14) << n;
+    if (samples > 0) {
+      out << std::fixed << std::setprecision(4) << std::setw(10)
+          << static_cast<double>(n) / static_cast<double>(samples) << " bytes/sample";
+    }
+    out << "\n";
+  }
+  for (const auto& [name, list] : Lists(top)) {
+    out << "\n" << name << "\n";
+    for (const NameCount& n : *list) out << std::setw(12) << n.count << "  " << n.name << "\n";
+  }
+  return {};
+}
+
+Status Verify(const std::string& path, std::ostream& out) {
+  TRY_ASSIGN(const auto db, OpenForReading(path));
+  const Status s = db->Verify([&](double done) {
+    out << "\r" << std::setw(3) << static_cast<int>(done * 100) << " %" << std::flush;
+  });
+  out << "\n" << (s.ok() ? "every block is sound" : s.message()) << "\n";
+  return s;
+}
+
+Status List(const std::string& path, OutputFormat format, std::ostream& out) {
+  TRY_ASSIGN(const auto db, OpenForReading(path));
+  const std::vector<Db::PartInfo> parts = db->Parts();
+  if (format == OutputFormat::kJson) {
+    std::string text;
+    JsonWriter json(&text);
+    json.BeginArray();
+    for (const Db::PartInfo& p : parts) {
+      json.BeginObject().Key("id").Uint(p.id).Key("level").String(p.level);
+      json.Key("min_ms").Int(p.min_ms).Key("max_ms").Int(p.max_ms);
+      json.Key("series").Uint(p.series).Key("samples").Uint(p.samples);
+      json.Key("bytes").Uint(p.bytes).EndObject();
+    }
+    json.EndArray();
+    out << text << "\n";
+    return {};
+  }
+  for (const Db::PartInfo& p : parts) {
+    out << p.id << "  " << p.level << "  " << FormatRfc3339Ms(p.min_ms) << "  "
+        << FormatRfc3339Ms(p.max_ms) << "  series " << p.series << "  samples " << p.samples
+        << "  bytes " << p.bytes << "\n";
+  }
+  return {};
+}
+
+}  // namespace deckwatch::tsdb

@@ -1,0 +1,420 @@
+#include "tsdb/window.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "tsdb/columns.h"
+#include "tsdb/histogram_codec.h"
+
+namespace deckwatch::tsdb {
+
+namespace {
+uint64_t Bits(double v) {
+  return std::bit_cast<uint64_t>(v);
+}
+}  // namespace
+
+// Collects the parts of one row record.
+class GroupWindow::RecordWriter {
+ public:
+  void Present(uint32_t column) {
+    if (runs_ > 0 && column == next_) {
+      ++length_;
+    } else {
+      FinishRun();
+      PutSignedVarint(&present_, static_cast<int64_t>(column) - next_);
+      length_ = 1;
+      ++runs_;
+    }
+    next_ = static_cast<int64_t>(column) + 1;
+  }
+  void Repeat() { ++skip_; }
+  void Start(int64_t start_ms) {
+    PutEntryHead(skip_, EntryKind::kStart, &entries_);
+    PutSignedVarint(&entries_, start_ms);
+    skip_ = 0;
+  }
+  void Value(uint64_t bits, LastValue last) {
+    PutValueEntry(skip_, bits, &last, &entries_);
+    skip_ = 0;
+  }
+  void AbsoluteValue(uint64_t bits) {
+    PutAbsoluteEntry(skip_, bits, &entries_);
+    skip_ = 0;
+  }
+  void Histogram(const deckwatch::Histogram& h) {
+    PutEntryHead(skip_, EntryKind::kSet, &entries_);
+    entries_.push_back(static_cast<char>(kHistogramMark));
+    std::string encoded;
+    EncodeHistogram(h, &encoded);
+    PutString(&entries_, encoded);
+    skip_ = 0;
+  }
+  void Finish(int64_t t_ms, std::string* out) {
+    out->clear();
+    if (runs_ == 0) return;
+    FinishRun();
+    PutSignedVarint(out, t_ms);
+    PutVarint(out, runs_);
+    out->append(present_);
+    out->append(entries_);
+  }
+
+ private:
+  void FinishRun() {
+    if (length_ > 0) PutVarint(&present_, length_);
+    length_ = 0;
+  }
+  std::string present_, entries_;
+  uint64_t runs_ = 0, length_ = 0, skip_ = 0;
+  int64_t next_ = 0;
+};
+
+// ---- rows
+
+void GroupWindow::SortRows() const {
+  while (by_time_.size() < clock_.size()) {
+    const auto row = static_cast<uint32_t>(by_time_.size());
+    const auto at =
+        std::upper_bound(by_time_.begin(), by_time_.end(), clock_[row],
+                         [this](int64_t t, uint32_t r) REQUIRES(mutex_) { return t < clock_[r]; });
+    by_time_.insert(at, row);
+  }
+}
+
+bool GroupWindow::HasRow(int64_t t_ms) const {
+  SortRows();
+  const auto at =
+      std::lower_bound(by_time_.begin(), by_time_.end(), t_ms,
+                       [this](uint32_t r, int64_t t) REQUIRES(mutex_) { return clock_[r] < t; });
+  return at != by_time_.end() && clock_[*at] == t_ms;
+}
+
+uint32_t GroupWindow::RowAt(int64_t t_ms) {
+  if (!clock_.empty() && clock_.back() == t_ms) return static_cast<uint32_t>(clock_.size() - 1);
+  if (!clock_.empty() && t_ms <= max_ms()) {
+    SortRows();
+    const auto at =
+        std::lower_bound(by_time_.begin(), by_time_.end(), t_ms,
+                         [this](uint32_t r, int64_t t) REQUIRES(mutex_) { return clock_[r] < t; });
+    if (at != by_time_.end() && clock_[*at] == t_ms) return *at;
+  }
+  clock_.push_back(t_ms);
+  return static_cast<uint32_t>(clock_.size() - 1);
+}
+
+int64_t GroupWindow::StartOf(uint32_t column) const {
+  const auto it = starts_.find(column);
+  return it == starts_.end() ? 0 : it->second;
+}
+
+Column& GroupWindow::ColumnAt(uint32_t column) {
+  if (column >= columns_.size()) {
+    if (column >= columns_.capacity()) columns_.reserve(column + 1 + columns_.size() / 8);
+    columns_.resize(column + 1);
+  }
+  return columns_[column];
+}
+
+void GroupWindow::Count(int64_t t_ms) {
+  samples_.fetch_add(1, std::memory_order_relaxed);
+  if (t_ms < min_ms()) min_ms_.store(t_ms, std::memory_order_relaxed);
+  if (t_ms > max_ms()) max_ms_.store(t_ms, std::memory_order_relaxed);
+}
+
+// ---- appending
+
+GroupWindow::Verdict GroupWindow::Judge(int64_t t_ms, const Input& in) const {
+  if (in.column >= columns_.size() || columns_[in.column].empty()) return Verdict::kAppend;
+  const Column& c = columns_[in.column];
+  const int64_t last_ms = clock_[c.last_row()];
+  if (t_ms > last_ms) return Verdict::kAppend;
+  if (t_ms < last_ms) return JudgeLate(t_ms, in);
+  const bool same =
+      in.histogram == nullptr
+          ? c.last().Same(Bits(in.value))
+          : c.last().histogram && SameHistogram(*histograms_.at(in.column).back(), **in.histogram);
+  return same ? Verdict::kDuplicate : Verdict::kConflict;
+}
+
+GroupWindow::Verdict GroupWindow::JudgeLate(int64_t t_ms, const Input& in) const {
+  const auto verdict = [&](uint64_t bits, const HistogramPtr& h) {
+    if ((h == nullptr) != (in.histogram == nullptr)) return Verdict::kConflict;
+    const bool same = h == nullptr ? bits == Bits(in.value) : SameHistogram(*h, **in.histogram);
+    return same ? Verdict::kDuplicate : Verdict::kConflict;
+  };
+  if (const auto it = late_.find({in.column, t_ms}); it != late_.end()) {
+    return verdict(it->second.bits, it->second.histogram);
+  }
+  if (!HasRow(t_ms)) return Verdict::kLate;
+  Column::Copy copy;
+  columns_[in.column].CopyTo(&copy);
+  const std::vector<int64_t>& clock = clock_;
+  const auto own = histograms_.find(in.column);
+  const std::vector<HistogramPtr>* histograms = own == histograms_.end() ? nullptr : &own->second;
+  Verdict result = Verdict::kLate;
+  size_t histogram = 0;
+  ForEachSample(copy, [&](int64_t row, uint64_t bits, bool is_histogram, int64_t) {
+    const HistogramPtr h = is_histogram ? (*histograms)[histogram++] : nullptr;
+    if (clock[static_cast<size_t>(row)] == t_ms) result = verdict(bits, h);
+  });
+  return result;
+}
+
+void GroupWindow::Append(int64_t t_ms, const Input& in) {
+  Column& c = ColumnAt(in.column);
+  const size_t before = c.heap_bytes();
+  const uint32_t row = RowAt(t_ms);
+  if (in.start_ms != StartOf(in.column)) {
+    starts_[in.column] = in.start_ms;
+    c.AppendStart(in.start_ms);
+  }
+  if (in.histogram == nullptr) {
+    c.AppendValue(row, Bits(in.value));
+  } else {
+    c.AppendHistogram(row);
+    histograms_[in.column].push_back(*in.histogram);
+    bytes_.fetch_add(sizeof(Histogram) + 8 * (*in.histogram)->positive_buckets.size() +
+                         8 * (*in.histogram)->negative_buckets.size(),
+                     std::memory_order_relaxed);
+  }
+  bytes_.fetch_add(c.heap_bytes() - before, std::memory_order_relaxed);
+  Count(t_ms);
+}
+
+void GroupWindow::AppendLate(int64_t t_ms, const Input& in) {
+  LateSample& s = late_[{in.column, t_ms}];
+  s.bits = Bits(in.value);
+  s.start_ms = in.start_ms;
+  if (in.histogram != nullptr) s.histogram = *in.histogram;
+  bytes_.fetch_add(sizeof(LateSample) + 64, std::memory_order_relaxed);
+  Count(t_ms);
+}
+
+void GroupWindow::AppendRow(int64_t t_ms, std::span<const Input> row, RowCounts* counts,
+                            std::string* record) {
+  RecordWriter writer;
+  MutexLock lock(mutex_);
+  for (const Input& in : row) {
+    const Verdict verdict = Judge(t_ms, in);
+    if (verdict == Verdict::kDuplicate || verdict == Verdict::kConflict) {
+      ++(verdict == Verdict::kDuplicate ? counts->duplicate : counts->conflicting);
+      continue;
+    }
+    const bool late = verdict == Verdict::kLate;
+    ++counts->appended;
+    counts->late += late;
+    writer.Present(in.column);
+    if (in.start_ms != (late ? 0 : StartOf(in.column))) writer.Start(in.start_ms);
+    if (in.histogram != nullptr) {
+      writer.Histogram(**in.histogram);
+    } else if (late) {
+      writer.AbsoluteValue(Bits(in.value));
+    } else {
+      const Column& c = ColumnAt(in.column);
+      if (!c.empty() && c.last().Same(Bits(in.value))) {
+        writer.Repeat();
+      } else {
+        writer.Value(Bits(in.value), c.last());
+      }
+    }
+    if (late) {
+      AppendLate(t_ms, in);
+    } else {
+      Append(t_ms, in);
+    }
+  }
+  writer.Finish(t_ms, record);
+}
+
+bool GroupWindow::Replay(std::string_view record) {
+  Reader in(record);
+  int64_t t_ms, next = 0;
+  uint64_t runs;
+  if (!in.GetSignedVarint(&t_ms) || !in.GetVarint(&runs) || runs > in.remaining()) return false;
+  std::vector<uint32_t> present;
+  for (uint64_t i = 0; i < runs; ++i) {
+    int64_t gap;
+    uint64_t length;
+    if (!in.GetSignedVarint(&gap) || !in.GetVarint(&length) || length > UINT32_MAX) return false;
+    next += gap;
+    constexpr int64_t kMaxColumns = int64_t{1} << 26;  // sanity: memory for damage, not for data
+    if (next < 0 || next + static_cast<int64_t>(length) > kMaxColumns) return false;
+    for (uint64_t k = 0; k < length; ++k) present.push_back(static_cast<uint32_t>(next++));
+  }
+  MutexLock lock(mutex_);
+  size_t position = 0;
+  Input sample;
+  HistogramPtr histogram;
+  bool has_start = false;
+  const auto put = [&]() REQUIRES(mutex_) {
+    sample.column = present[position++];
+    sample.histogram = histogram == nullptr ? nullptr : &histogram;
+    const bool late = Judge(t_ms, sample) == Verdict::kLate;
+    if (!has_start) sample.start_ms = late ? 0 : StartOf(sample.column);
+    if (late) {
+      AppendLate(t_ms, sample);
+    } else {
+      Append(t_ms, sample);
+    }
+    histogram = nullptr;
+    has_start = false;
+  };
+  const auto repeat = [&](uint64_t n) REQUIRES(mutex_) {
+    if (n > present.size() - position) return false;
+    for (; n > 0; --n) {
+      const Column& c = ColumnAt(present[position]);
+      if (c.empty() || c.last().histogram) return false;
+      sample.value = std::bit_cast<double>(c.last().bits);
+      put();
+    }
+    return true;
+  };
+  while (!in.AtEnd()) {
+    uint64_t head;
+    if (!in.GetVarint(&head) || !repeat(head >> 2) || position >= present.size()) return false;
+    const auto kind = static_cast<EntryKind>(head & 3);
+    if (kind == EntryKind::kJump) return false;
+    if (kind == EntryKind::kStart) {
+      if (!in.GetSignedVarint(&sample.start_ms)) return false;
+      has_start = true;
+      continue;
+    }
+    LastValue last = ColumnAt(present[position]).last();
+    if (!GetValueBody(&in, kind, &last)) return false;
+    sample.value = std::bit_cast<double>(last.bits);
+    if (last.histogram) {
+      std::string_view encoded;
+      auto h = std::make_shared<Histogram>();
+      if (!in.GetString(&encoded)) return false;
+      Reader body(encoded);
+      if (!DecodeHistogram(&body, h.get())) return false;
+      histogram = std::move(h);
+    }
+    put();
+  }
+  return repeat(present.size() - position);
+}
+
+// ---- reading
+
+bool GroupWindow::HasSamples(uint32_t column) const {
+  MutexLock lock(mutex_);
+  if (column < columns_.size() && !columns_[column].empty()) return true;
+  const auto it = late_.lower_bound({column, INT64_MIN});
+  return it != late_.end() && it->first.first == column;
+}
+
+std::vector<int64_t> GroupWindow::Clock() const {
+  MutexLock lock(mutex_);
+  SortRows();
+  std::vector<int64_t> out;
+  out.reserve(clock_.size());
+  for (uint32_t row : by_time_) out.push_back(clock_[row]);
+  return out;
+}
+
+void GroupWindow::Read(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const {
+  out->Clear();
+  Column::Copy copy;
+  std::vector<int64_t> clock;
+  std::vector<HistogramPtr> histograms;
+  std::vector<std::pair<int64_t, LateSample>> late;
+  {
+    MutexLock lock(mutex_);
+    if (column < columns_.size()) columns_[column].CopyTo(&copy);
+    if (!copy.empty) clock = clock_;
+    if (const auto it = histograms_.find(column); it != histograms_.end()) histograms = it->second;
+    for (auto it = late_.lower_bound({column, start_ms});
+         it != late_.end() && it->first.first == column && it->first.second <= end_ms; ++it) {
+      late.emplace_back(it->first.second, it->second);
+    }
+  }
+  const auto add = [&](int64_t t, uint64_t bits, HistogramPtr h, int64_t start) {
+    AppendSample(t, std::bit_cast<double>(bits), std::move(h), start, out);
+  };
+  auto next_late = late.begin();
+  const auto add_late_before = [&](int64_t t) {
+    for (; next_late != late.end() && next_late->first < t; ++next_late) {
+      add(next_late->first, next_late->second.bits, next_late->second.histogram,
+          next_late->second.start_ms);
+    }
+  };
+  size_t histogram = 0;
+  ForEachSample(copy, [&](int64_t row, uint64_t bits, bool is_histogram, int64_t start) {
+    const int64_t t = clock[static_cast<size_t>(row)];
+    HistogramPtr h = is_histogram ? histograms[histogram++] : nullptr;
+    if (t < start_ms || t > end_ms) return;
+    add_late_before(t);
+    add(t, is_histogram ? 0 : bits, std::move(h), start);
+  });
+  add_late_before(INT64_MAX);  // times are far below it: Commit refuses what is ahead of the clock
+}
+
+// ---- windows
+
+GroupWindow& Window::Group(uint32_t group) {
+  MutexLock lock(mutex_);
+  if (group >= groups_.size()) groups_.resize(group + 1);
+  if (groups_[group] == nullptr) groups_[group] = std::make_unique<GroupWindow>();
+  return *groups_[group];
+}
+
+const GroupWindow* Window::FindGroup(uint32_t group) const {
+  MutexLock lock(mutex_);
+  return group < groups_.size() ? groups_[group].get() : nullptr;
+}
+
+std::vector<std::pair<uint32_t, const GroupWindow*>> Window::Groups() const {
+  MutexLock lock(mutex_);
+  std::vector<std::pair<uint32_t, const GroupWindow*>> out;
+  for (uint32_t g = 0; g < groups_.size(); ++g) {
+    if (groups_[g] != nullptr) out.emplace_back(g, groups_[g].get());
+  }
+  return out;
+}
+
+bool Window::Enter() {
+  MutexLock lock(mutex_);
+  if (closed_) return false;
+  ++writers_;
+  return true;
+}
+
+void Window::Leave() {
+  {
+    MutexLock lock(mutex_);
+    --writers_;
+  }
+  left_.NotifyAll();
+}
+
+void Window::Close() {
+  MutexLock lock(mutex_);
+  closed_ = true;
+  while (!left_.WaitFor(mutex_, {}, 60'000, [this]() REQUIRES(mutex_) { return writers_ == 0; })) {
+  }
+}
+
+uint64_t Window::samples() const {
+  uint64_t n = 0;
+  for (const auto& [id, g] : Groups()) n += g->samples();
+  return n;
+}
+uint64_t Window::bytes() const {
+  uint64_t n = 0;
+  for (const auto& [id, g] : Groups()) n += g->bytes();
+  return n;
+}
+int64_t Window::min_ms() const {
+  int64_t t = INT64_MAX;
+  for (const auto& [id, g] : Groups()) t = std::min(t, g->min_ms());
+  return t;
+}
+int64_t Window::max_ms() const {
+  int64_t t = INT64_MIN;
+  for (const auto& [id, g] : Groups()) t = std::max(t, g->max_ms());
+  return t;
+}
+
+}  // namespace deckwatch::tsdb

@@ -1,0 +1,143 @@
+// One open window of the head: the samples of a span of time, in memory, a column per series and a
+// clock per group. What is here is also in the log, as row records:
+//
+//   key    group key (8 bytes, big-endian), number of the row record in the group (4, big-endian)
+//   value  zigzag varint time
+//          varint count of runs, then (zigzag varint gap from the end of the last run, varint
+//          length)*: the columns present, in the order of the batch Entry* (column.h): positions
+//          are the columns present; a start entry is for the next position only; positions after
+//          the last entry repeat their last value
+//
+// Every window starts anew: the first entry of a column in it stands for itself, so that windows
+// can be read and dropped one by one.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "base/storage.h"
+#include "tsdb/column.h"
+#include "tsdb/kv.h"
+
+namespace deckwatch::tsdb {
+
+// What became of the samples of a row.
+struct RowCounts {
+  uint64_t appended = 0;
+  uint64_t late = 0;  // of those, older than the newest of their series here
+  uint64_t duplicate = 0;
+  uint64_t conflicting = 0;
+};
+
+// The samples of one group in one window. Thread-safe: writers take turns (the caller sees to it),
+// readers hold the mutex for one copy.
+class GroupWindow {
+ public:
+  struct Input {
+    uint32_t column = 0;
+    double value = 0;
+    int64_t start_ms = 0;                     // 0: unknown
+    const HistogramPtr* histogram = nullptr;  // instead of `value`
+  };
+  // Appends the samples of one time and writes the record of those kept; `record` is left empty
+  // when none was.
+  void AppendRow(int64_t t_ms, std::span<const Input> row, RowCounts* counts, std::string* record);
+  // Repeats a row read from the log. False when it is damaged; samples before the damage are kept.
+  [[nodiscard]] bool Replay(std::string_view record);
+  uint32_t NextRecord() { return next_record_++; }  // writer's turn only
+  void ReserveRecords(uint32_t next) { next_record_ = std::max(next_record_, next); }
+
+  // Replaces `out` by the samples of the column with start_ms <= t <= end_ms.
+  void Read(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const;
+  bool HasSamples(uint32_t column) const;
+  std::vector<int64_t> Clock() const;  // ascending
+
+  uint64_t samples() const { return samples_.load(std::memory_order_relaxed); }
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  int64_t min_ms() const { return min_ms_.load(std::memory_order_relaxed); }
+  int64_t max_ms() const { return max_ms_.load(std::memory_order_relaxed); }
+
+ private:
+  struct LateSample {
+    uint64_t bits = 0;
+    int64_t start_ms = 0;
+    HistogramPtr histogram;
+  };
+  class RecordWriter;
+  enum class Verdict { kAppend, kLate, kDuplicate, kConflict };
+
+  Verdict Judge(int64_t t_ms, const Input& in) const REQUIRES(mutex_);
+  Verdict JudgeLate(int64_t t_ms, const Input& in) const REQUIRES(mutex_);
+  void Append(int64_t t_ms, const Input& in) REQUIRES(mutex_);
+  void AppendLate(int64_t t_ms, const Input& in) REQUIRES(mutex_);
+  uint32_t RowAt(int64_t t_ms) REQUIRES(mutex_);
+  bool HasRow(int64_t t_ms) const REQUIRES(mutex_);
+  void SortRows() const REQUIRES(mutex_);
+  void Count(int64_t t_ms) REQUIRES(mutex_);
+  int64_t StartOf(uint32_t column) const REQUIRES(mutex_);
+  Column& ColumnAt(uint32_t column) REQUIRES(mutex_);
+
+  mutable Mutex mutex_;
+  std::vector<int64_t> clock_ GUARDED_BY(mutex_);             // by row, in order of arrival
+  mutable std::vector<uint32_t> by_time_ GUARDED_BY(mutex_);  // rows by time; may lag behind clock_
+  std::vector<Column> columns_ GUARDED_BY(mutex_);
+  std::unordered_map<uint32_t, std::vector<HistogramPtr>> histograms_ GUARDED_BY(mutex_);
+  std::unordered_map<uint32_t, int64_t> starts_ GUARDED_BY(mutex_);
+  std::map<std::pair<uint32_t, int64_t>, LateSample> late_ GUARDED_BY(mutex_);
+  uint32_t next_record_ = 0;
+  std::atomic<uint64_t> samples_{0};
+  std::atomic<uint64_t> bytes_{0};
+  std::atomic<int64_t> min_ms_{INT64_MAX};
+  std::atomic<int64_t> max_ms_{INT64_MIN};
+};
+
+// All groups of one window. Thread-safe.
+class Window {
+ public:
+  struct Info {
+    uint64_t id = 0;
+    int64_t start_ms = 0;  // samples with start_ms <= t < end_ms; of any time when both are 0
+    int64_t end_ms = 0;
+    bool any_time() const { return start_ms == end_ms; }
+  };
+  Window(Info info, FamilyPtr rows) : info_(info), rows_(std::move(rows)) {}
+
+  const Info& info() const { return info_; }
+  const FamilyPtr& rows() const { return rows_; }
+  // Made when missing.
+  GroupWindow& Group(uint32_t group);
+  const GroupWindow* FindGroup(uint32_t group) const;
+  std::vector<std::pair<uint32_t, const GroupWindow*>> Groups() const;
+
+  // Writers enter before they append and leave when their record is in the log. False when closed.
+  [[nodiscard]] bool Enter();
+  void Leave();
+  // Lets no writer in any more and waits for those inside.
+  void Close();
+
+  uint64_t samples() const;
+  uint64_t bytes() const;
+  int64_t min_ms() const;
+  int64_t max_ms() const;
+  // Monotonic time of the last append, kept by the writers.
+  std::atomic<int64_t> last_append_ms{0};
+
+ private:
+  const Info info_;
+  const FamilyPtr rows_;
+  mutable Mutex mutex_;
+  CondVar left_;
+  std::vector<std::unique_ptr<GroupWindow>> groups_ GUARDED_BY(mutex_);
+  int writers_ GUARDED_BY(mutex_) = 0;
+  bool closed_ GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace deckwatch::tsdb
