@@ -1,0 +1,228 @@
+#include "server/api.h"
+
+#include <cmath>
+
+#include "base/sample.h"
+#include "query/parser.h"
+
+namespace deckwatch::server {
+
+namespace {
+
+std::string_view ErrorTypeName(ApiErrorType type) {
+  switch (type) {
+    case ApiErrorType::kNone: return "";
+    case ApiErrorType::kTimeout: return "timeout";
+    case ApiErrorType::kCanceled: return "canceled";
+    case ApiErrorType::kExecution: return "execution";
+    case ApiErrorType::kBadData: return "bad_data";
+    case ApiErrorType::kInternal: return "internal";
+    case ApiErrorType::kUnavailable: return "unavailable";
+    case ApiErrorType::kNotFound: return "not_found";
+  }
+  return "internal";
+}
+
+int HttpCode(ApiErrorType type) {
+  switch (type) {
+    case ApiErrorType::kNone: return 200;
+    case ApiErrorType::kBadData: return 400;
+    case ApiErrorType::kNotFound: return 404;
+    case ApiErrorType::kExecution: return 422;
+    case ApiErrorType::kCanceled: return 499;
+    case ApiErrorType::kTimeout: return 503;
+    case ApiErrorType::kInternal:
+    case ApiErrorType::kUnavailable: return 500;
+  }
+  return 500;
+}
+
+// As Prometheus with its default --web.cors.origin=.*: any page may read, none may send
+// credentials.
+void SetCors(const Request& request, Response* response) {
+  if (request.Header("Origin").empty()) return;
+  response->headers.emplace_back("Access-Control-Allow-Headers",
+                                 "Accept, Authorization, Content-Type, Origin");
+  response->headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+  response->headers.emplace_back("Access-Control-Allow-Origin", "*");
+  response->headers.emplace_back("Access-Control-Expose-Headers", "Date");
+  response->headers.emplace_back("Vary", "Origin");
+}
+
+void Respond(ApiResult result, Response* response) {
+  response->content_type = "application/json";
+  response->status = HttpCode(result.error_type);
+  const bool failed = result.error_type != ApiErrorType::kNone;
+  if (!failed && result.data.empty()) {
+    response->status = 204;
+    return;
+  }
+  response->body.reserve(result.data.size() + 64);
+  JsonWriter w(&response->body);
+  w.BeginObject().Key("status").String(failed ? "error" : "success");
+  if (failed) {
+    w.Key("errorType").String(ErrorTypeName(result.error_type)).Key("error").String(result.error);
+  } else {
+    w.Key("data").Raw(result.data);
+  }
+  if (!result.annotations.warnings.empty()) {
+    WriteStrings(&w.Key("warnings"), result.annotations.warnings);
+  }
+  if (!result.annotations.infos.empty()) WriteStrings(&w.Key("infos"), result.annotations.infos);
+  w.EndObject();
+}
+
+}  // namespace
+
+ApiResult ApiResult::BadParameter(std::string_view name, std::string_view reason) {
+  return Error(ApiErrorType::kBadData,
+               "invalid parameter " + QuoteGo(name) + ": " + std::string(reason));
+}
+
+ApiResult ApiResult::FromStatus(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kCancelled: return Error(ApiErrorType::kCanceled, status.message());
+    case StatusCode::kDeadlineExceeded: return Error(ApiErrorType::kTimeout, status.message());
+    case StatusCode::kUnavailable: return Error(ApiErrorType::kUnavailable, status.message());
+    case StatusCode::kCorruption:
+    case StatusCode::kIo: return Error(ApiErrorType::kInternal, status.message());
+    default: return Error(ApiErrorType::kExecution, status.message());
+  }
+}
+
+bool ReadyGate(const ApiContext& context, Response* response) {
+  if (context.ready.load(std::memory_order_acquire)) return true;
+  response->Text(503, "Service Unavailable");
+  return false;
+}
+
+void Api::RegisterAll() {
+  RegisterQueryApi(this);
+  RegisterSeriesApi(this);
+  RegisterTargetsApi(this);
+  RegisterRulesApi(this);
+  RegisterStatusApi(this);
+  RegisterAdminApi(this);
+  RegisterWriteApi(this);
+  RegisterFederateApi(this);
+}
+
+void Api::Add(std::string_view methods, std::string_view path, Lane lane, ApiFunction function) {
+  server_->Route(std::string(methods) + " OPTIONS", "/api/v1" + std::string(path), lane,
+                 [context = context_, function = std::move(function)](const Request& request,
+                                                                      Response* response) {
+                   SetCors(request, response);
+                   if (request.method == "OPTIONS") return response->Text(204, "");
+                   if (ReadyGate(*context, response)) Respond(function(request), response);
+                 });
+}
+
+Result<int64_t> ParseApiTime(std::string_view text) {
+  double seconds;
+  if (ParseFloat(text, &seconds) && std::isfinite(seconds) && std::abs(seconds) < 9e15) {
+    double whole;
+    const double fraction = std::modf(seconds, &whole);
+    return static_cast<int64_t>(whole) * 1000 + static_cast<int64_t>(std::round(fraction * 1000));
+  }
+  if (auto t = ParseRfc3339Ms(text); t.ok()) return *t;
+  // What clients send for "everything": the far ends of Go's time.
+  if (text == "-292273086-05-16T16:47:06Z") return kMinTimeMs;
+  if (text == "+292277025-08-18T07:12:54.999999999Z") return kMaxTimeMs;
+  return Status::InvalidArgument("cannot parse " + QuoteGo(text) + " to a valid timestamp");
+}
+
+Result<int64_t> ParseApiDuration(std::string_view text) {
+  double seconds;
+  if (ParseFloat(text, &seconds)) {
+    if (!(std::abs(seconds) < 9.2e9)) {
+      return Status::InvalidArgument("cannot parse " + QuoteGo(text) +
+                                     " to a valid duration. It overflows int64");
+    }
+    return static_cast<int64_t>(seconds * 1000);
+  }
+  if (auto d = ParseDurationMs(text); d.ok()) return *d;
+  return Status::InvalidArgument("cannot parse " + QuoteGo(text) + " to a valid duration");
+}
+
+void ParamReader::Fail(std::string_view name, std::string_view reason) {
+  if (ok()) error_ = ApiResult::BadParameter(name, reason);
+}
+
+int64_t ParamReader::Time(std::string_view name, int64_t fallback) {
+  const std::string_view text = request_.Param(name);
+  if (text.empty()) return fallback;
+  const auto t = ParseApiTime(text);
+  if (t.ok()) return *t;
+  Fail(name, "Invalid time value for '" + std::string(name) + "': " + t.status().message());
+  return fallback;
+}
+
+int64_t ParamReader::RequiredTime(std::string_view name) {
+  const auto t = ParseApiTime(request_.Param(name));
+  if (t.ok()) return *t;
+  Fail(name, t.status().message());
+  return 0;
+}
+
+int64_t ParamReader::Duration(std::string_view name, int64_t fallback) {
+  const std::string_view text = request_.Param(name);
+  if (text.empty()) return fallback;
+  const auto d = ParseApiDuration(text);
+  if (d.ok()) return *d;
+  Fail(name, d.status().message());
+  return fallback;
+}
+
+size_t ParamReader::Limit(std::string_view name) {
+  const std::string_view text = request_.Param(name);
+  if (text.empty()) return 0;
+  double v;
+  if (!ParseFloat(text, &v) || v != std::floor(v) || std::abs(v) > 1e15) {
+    Fail(name, "strconv.Atoi: parsing " + QuoteGo(text) + ": invalid syntax");
+    return 0;
+  }
+  if (v < 0) Fail(name, "limit must be non-negative");
+  return v < 0 ? 0 : static_cast<size_t>(v);
+}
+
+std::vector<std::vector<Matcher>> ParamReader::Matchers(std::string_view name) {
+  std::vector<std::vector<Matcher>> sets;
+  for (const std::string& text : request_.Params(name)) {
+    auto matchers = query::ParseSelector(text);
+    if (!matchers.ok()) {
+      Fail(name, matchers.status().message());
+      return {};
+    }
+    sets.push_back(std::move(matchers).value());
+  }
+  return sets;
+}
+
+void WriteLabels(JsonWriter* w, LabelsView labels) {
+  w->BeginObject();
+  for (const LabelRef& l : labels) w->Key(l.name).String(l.value);
+  w->EndObject();
+}
+
+void WriteStrings(JsonWriter* w, const std::vector<std::string>& values) {
+  w->BeginArray();
+  for (const std::string& v : values) w->String(v);
+  w->EndArray();
+}
+
+std::string FormatApiTimeMs(int64_t t_ms) {
+  const uint64_t t = t_ms < 0 ? 0 - static_cast<uint64_t>(t_ms) : static_cast<uint64_t>(t_ms);
+  std::string out = t_ms < 0 ? "-" : "";
+  out += std::to_string(t / 1000);
+  if (t % 1000 != 0) {
+    const std::string fraction = std::to_string(1000 + t % 1000);
+    out += "." + fraction.substr(1);
+  }
+  return out;
+}
+
+std::string FormatApiInstant(int64_t t_ms) {
+  return t_ms == 0 ? "0001-01-01T00:00:00Z" : FormatRfc3339Ms(t_ms);
+}
+
+}  // namespace deckwatch::server

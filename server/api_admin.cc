@@ -1,0 +1,81 @@
+// /api/v1/admin/tsdb/{delete_series,clean_tombstones,snapshot,compact}, with
+// --web.enable-admin-api.
+#include <random>
+
+#include "server/api.h"
+
+namespace deckwatch::server {
+
+namespace {
+
+ApiResult Done(const Status& status) {
+  if (status.ok()) return {};
+  return ApiResult::Error(ApiErrorType::kInternal, status.message());
+}
+
+ApiResult DeleteSeries(const ApiContext& c, const Request& request) {
+  if (request.Params("match[]").empty()) {
+    return ApiResult::Error(ApiErrorType::kBadData, "no match[] parameter provided");
+  }
+  ParamReader p(request);
+  const int64_t start_ms = p.Time("start", kMinTimeMs);
+  const int64_t end_ms = p.Time("end", kMaxTimeMs);
+  const auto matcher_sets = p.Matchers();
+  if (!p.ok()) return p.error();
+  for (const auto& matchers : matcher_sets) {
+    const Status s = c.db->DeleteSeries(matchers, start_ms, end_ms);
+    if (!s.ok()) return Done(s);
+  }
+  return {};
+}
+
+ApiResult CleanTombstones(const ApiContext& c, const Request&) {
+  return Done(c.db->CleanTombstones());
+}
+
+ApiResult Compact(const ApiContext& c, const Request&) {
+  return Done(c.db->Compact());
+}
+
+// "20261120T150405Z-5f0c…": time, then something no other snapshot of that second has.
+std::string SnapshotName(const Clock& clock) {
+  const std::string t = FormatRfc3339Ms(clock.WallMs());
+  std::string name = t.substr(0, 4) + t.substr(5, 2) + t.substr(8, 2) + "T" + t.substr(11, 2) +
+                     t.substr(14, 2) + t.substr(17, 2) + "Z-";
+  std::random_device random;
+  for (int i = 0; i < 16; ++i) name += "0123456789abcdef"[random() % 16];
+  return name;
+}
+
+ApiResult Snapshot(const ApiContext& c, const Request& request) {
+  const std::string_view skip = request.Param("skip_head");
+  if (!skip.empty() && skip != "true" && skip != "false") {
+    return ApiResult::BadParameter("skip_head", "unable to parse boolean");
+  }
+  const std::string name = SnapshotName(*c.clock);
+  const Status s = c.db->Snapshot(name);
+  if (!s.ok()) return Done(s.Annotate("create snapshot"));
+  ApiResult out;
+  JsonWriter(&out.data).BeginObject().Key("name").String(name).EndObject();
+  return out;
+}
+
+}  // namespace
+
+void RegisterAdminApi(Api* api) {
+  const ApiContext* c = api->context();
+  const auto add = [&](std::string_view path, auto function) {
+    api->Add("POST PUT", path, Lane::kQuery, [c, function](const Request& r) {
+      if (!c->enable_admin) {
+        return ApiResult::Error(ApiErrorType::kUnavailable, "admin APIs disabled");
+      }
+      return function(*c, r);
+    });
+  };
+  add("/admin/tsdb/delete_series", DeleteSeries);
+  add("/admin/tsdb/clean_tombstones", CleanTombstones);
+  add("/admin/tsdb/snapshot", Snapshot);
+  add("/admin/tsdb/compact", Compact);
+}
+
+}  // namespace deckwatch::server

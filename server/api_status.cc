@@ -1,0 +1,116 @@
+// /api/v1/status/{config,flags,runtimeinfo,buildinfo,tsdb,walreplay}.
+#include <array>
+#include <filesystem>
+#include <thread>
+
+#include <unistd.h>
+
+#include "server/api.h"
+#include "server/version.h"
+
+namespace deckwatch::server {
+
+namespace {
+
+ApiResult Config(const ApiContext& c, const Request&) {
+  ApiResult out;
+  JsonWriter(&out.data).BeginObject().Key("yaml").String(c.config_yaml()).EndObject();
+  return out;
+}
+
+ApiResult Flags(const ApiContext& c, const Request&) {
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginObject();
+  for (const auto& [name, value] : c.flags) w.Key(name).String(value);
+  w.EndObject();
+  return out;
+}
+
+// `version` is the Prometheus version whose API this is, because clients (Grafana) choose what
+// they send by it; our own is beside it.
+ApiResult BuildInfo(const ApiContext&, const Request&) {
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginObject().Key("version").String(kPrometheusCompatible);
+  w.Key("revision").String("deckwatch-" + std::string(kVersion)).Key("branch").String("HEAD");
+  w.Key("buildUser").String("").Key("buildDate").String("").Key("goVersion").String("");
+  w.Key("application").String("Deckwatch").Key("applicationVersion").String(kVersion);
+  w.EndObject();
+  return out;
+}
+
+ApiResult RuntimeInfo(const ApiContext& c, const Request&) {
+  const auto [success, reloaded_ms] = c.last_reload();
+  std::error_code ignored;
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginObject().Key("startTime").String(FormatApiInstant(c.start_wall_ms));
+  w.Key("CWD").String(std::filesystem::current_path(ignored).string());
+  std::array<char, 256> host{};
+  gethostname(host.data(), host.size() - 1);
+  w.Key("hostname").String(host.data());
+  w.Key("serverTime").String(FormatApiInstant(c.clock->WallMs()));
+  w.Key("reloadConfigSuccess").Bool(success);
+  w.Key("lastConfigTime").String(FormatApiInstant(reloaded_ms));
+  w.Key("corruptionCount").Uint(c.db->Stats().counters.corruptions);
+  w.Key("goroutineCount").Int(0).Key("GOMAXPROCS").Uint(std::thread::hardware_concurrency());
+  w.Key("GOMEMLIMIT").Int(0).Key("GOGC").String("").Key("GODEBUG").String("");
+  w.Key("storageRetention").String(c.storage_retention).EndObject();
+  return out;
+}
+
+void WriteCounts(JsonWriter* w, const std::vector<tsdb::NameCount>& counts) {
+  w->BeginArray();
+  for (const tsdb::NameCount& n : counts) {
+    w->BeginObject().Key("name").String(n.name).Key("value").Uint(n.count).EndObject();
+  }
+  w->EndArray();
+}
+
+ApiResult Tsdb(const ApiContext& c, const Request& request) {
+  ParamReader p(request);
+  size_t limit = p.Limit();
+  if (!p.ok() || limit > 10'000) {
+    return ApiResult::Error(ApiErrorType::kBadData, "limit must be a positive number up to 10000");
+  }
+  if (limit == 0) limit = 10;
+  const tsdb::DbStats stats = c.db->Stats();
+  const tsdb::Cardinality top = c.db->TopCardinality(limit);
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginObject().Key("headStats").BeginObject();
+  w.Key("numSeries").Uint(stats.head_series).Key("numLabelPairs").Uint(top.label_pairs);
+  w.Key("chunkCount").Uint(stats.head_groups);
+  w.Key("minTime").Int(stats.head_min_ms).Key("maxTime").Int(stats.head_max_ms).EndObject();
+  WriteCounts(&w.Key("seriesCountByMetricName"), top.series_by_metric);
+  WriteCounts(&w.Key("labelValueCountByLabelName"), top.values_by_label);
+  WriteCounts(&w.Key("memoryInBytesByLabelName"), top.bytes_by_label);
+  WriteCounts(&w.Key("seriesCountByLabelValuePair"), top.series_by_pair);
+  w.EndObject();
+  return out;
+}
+
+// The store answers at once after a start: there is never a replay to show.
+void WalReplay(const Request&, Response* response) {
+  response->content_type = "application/json";
+  response->body = R"({"status":"success","data":{"min":0,"max":0,"current":0}})";
+}
+
+}  // namespace
+
+void RegisterStatusApi(Api* api) {
+  const ApiContext* c = api->context();
+  const auto add = [&](std::string_view path, auto function) {
+    api->Add("GET", path, Lane::kControl,
+             [c, function](const Request& r) { return function(*c, r); });
+  };
+  add("/status/config", Config);
+  add("/status/flags", Flags);
+  add("/status/buildinfo", BuildInfo);
+  add("/status/runtimeinfo", RuntimeInfo);
+  add("/status/tsdb", Tsdb);
+  api->server()->Route("GET", "/api/v1/status/walreplay", Lane::kControl, WalReplay);
+}
+
+}  // namespace deckwatch::server

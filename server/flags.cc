@@ -1,0 +1,333 @@
+#include "server/flags.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+
+#include "base/clock.h"
+#include "base/yaml.h"
+#include "server/version.h"
+
+namespace deckwatch::server {
+
+namespace {
+
+// Prometheus flags that need no counterpart here; accepted, so that a unit file keeps working.
+constexpr const char* kIgnoredValues[] = {"--web.console.templates",
+                                          "--web.console.libraries",
+                                          "--web.page-title",
+                                          "--web.cors.origin",
+                                          "--web.user-assets",
+                                          "--web.read-timeout",
+                                          "--web.max-connections",
+                                          "--web.max-notifications-subscribers",
+                                          "--web.remote-write-receiver.accepted-protobuf-messages",
+                                          "--storage.tsdb.min-block-duration",
+                                          "--storage.tsdb.max-block-duration",
+                                          "--storage.tsdb.wal-segment-size",
+                                          "--storage.tsdb.max-block-chunk-segment-size",
+                                          "--storage.tsdb.head-chunks-write-queue-size",
+                                          "--storage.tsdb.samples-per-chunk",
+                                          "--storage.tsdb.wal-compression-type",
+                                          "--storage.tsdb.block-reload-interval",
+                                          "--storage.tsdb.delay-compact-file.path",
+                                          "--storage.remote.flush-deadline",
+                                          "--storage.remote.read-sample-limit",
+                                          "--storage.remote.read-concurrent-limit",
+                                          "--storage.remote.read-max-bytes-in-frame",
+                                          "--rules.max-concurrent-evals",
+                                          "--scrape.timestamp-tolerance",
+                                          "--scrape.discovery-reload-interval",
+                                          "--alertmanager.notification-queue-capacity",
+                                          "--alertmanager.notification-batch-size",
+                                          "--config.auto-reload-interval",
+                                          "--auto-gomemlimit.ratio"};
+constexpr const char* kIgnoredSwitches[] = {"--storage.tsdb.no-lockfile",
+                                            "--storage.tsdb.allow-overlapping-blocks",
+                                            "--storage.tsdb.wal-compression",
+                                            "--scrape.adjust-timestamps",
+                                            "--web.enable-ui",
+                                            "--alertmanager.drain-notification-queue-on-shutdown",
+                                            "--auto-gomaxprocs",
+                                            "--auto-gomemlimit"};
+
+struct Feature {
+  std::string_view name;
+  bool always_on;
+};
+// Names of Prometheus 3.14; what is not always on has no effect.
+constexpr Feature kFeatures[] = {{"promql-experimental-functions", true},
+                                 {"promql-duration-expr", true},
+                                 {"promql-extended-range-selectors", true},
+                                 {"promql-binop-fill-modifiers", true},
+                                 {"promql-delayed-name-removal", true},
+                                 {"promql-per-step-stats", false},
+                                 {"native-histograms", true},
+                                 {"exemplar-storage", true},
+                                 {"metadata-wal-records", true},
+                                 {"memory-snapshot-on-shutdown", true},
+                                 {"expand-external-labels", true},
+                                 {"concurrent-rule-eval", true},
+                                 {"extra-scrape-metrics", false},
+                                 {"created-timestamp-zero-ingestion", false},
+                                 {"st-storage", true},
+                                 {"use-start-timestamps", false},
+                                 {"delayed-compaction", true},
+                                 {"old-ui", false},
+                                 {"otlp-deltatocumulative", false},
+                                 {"otlp-native-delta-ingestion", false},
+                                 {"type-and-unit-labels", false},
+                                 {"use-uncached-io", false},
+                                 {"auto-gomaxprocs", true},
+                                 {"auto-gomemlimit", true},
+                                 {"auto-reload-config", false},
+                                 {"new-service-discovery-manager", true},
+                                 {"no-default-scrape-port", true},
+                                 {"otlp-write-receiver", false},
+                                 {"remote-write-receiver", false},
+                                 {"promql-at-modifier", true},
+                                 {"promql-negative-offset", true},
+                                 {"utf8-names", true},
+                                 {"xor2-encoding", true}};
+
+void NoteFeatures(const std::vector<std::string>& lists, ServeFlags* flags) {
+  for (const std::string& list : lists) {
+    std::istringstream names(list);
+    for (std::string name; std::getline(names, name, ',');) {
+      const auto known = std::find_if(std::begin(kFeatures), std::end(kFeatures),
+                                      [&](const Feature& f) { return f.name == name; });
+      if (known == std::end(kFeatures)) {
+        flags->notes.push_back("unknown option for --enable-feature: " + name);
+      } else {
+        flags->notes.push_back("--enable-feature=" + name +
+                               (known->always_on ? " is always on" : " has no effect"));
+      }
+    }
+  }
+}
+
+// CLI11 calls this with the text of a flag; it returns the error text.
+template <typename Parse, typename T>
+CLI::Validator Parsed(Parse parse, T* out, const char* type) {
+  return CLI::Validator(
+      [parse, out](std::string& text) -> std::string {
+        const auto v = parse(text);
+        if (!v.ok()) return v.status().message();
+        *out = static_cast<T>(*v);
+        return "";
+      },
+      type);
+}
+
+class ServeApp {
+ public:
+  explicit ServeApp(ServeFlags* flags) : flags_(flags) {
+    app_.set_version_flag("--version", "deckwatch " + std::string(kVersion));
+    Files();
+    Web();
+    Storage();
+    QueryAndRules();
+    app_.add_option("--log.level", "debug, info, warn or error")
+        ->transform(Parsed(ParseLogLevel, &flags_->log_level, "LEVEL"));
+    app_.add_option("--log.format", "logfmt or json")
+        ->transform(Parsed(ParseLogFormat, &flags_->log_format, "FORMAT"));
+    app_.add_option("--enable-feature", features_, "Names of Prometheus's features")->take_all();
+    for (const char* name : kIgnoredValues) Ignore(app_.add_option(name, ignored_, ""));
+    for (const char* name : kIgnoredSwitches) {
+      Ignore(app_.add_flag(std::string(name) + ",!--no-" + (name + 2)));
+    }
+  }
+
+  CLI::App* app() { return &app_; }
+
+  void Finish() {
+    for (const CLI::Option* o : app_.get_options()) {
+      const std::string name = NameOf(o);
+      if (name.empty() || name == "help" || name == "version") continue;
+      std::string value;
+      for (const std::string& r : o->results()) value += (value.empty() ? "" : ",") + r;
+      flags_->all[name] = o->count() > 0 ? value : o->get_default_str();
+    }
+    for (const CLI::Option* o : without_effect_) {
+      if (o->count() > 0) flags_->notes.push_back("--" + NameOf(o) + " has no effect");
+    }
+    if (flags_->enable_otlp)
+      flags_->notes.push_back("--web.enable-otlp-receiver has no effect yet");
+    NoteFeatures(features_, flags_);
+  }
+
+ private:
+  static std::string NameOf(const CLI::Option* o) {
+    return o->get_lnames().empty() ? "" : o->get_lnames()[0];
+  }
+  void Ignore(CLI::Option* option) {
+    option->group("");  // not in the help
+    without_effect_.push_back(option);
+  }
+  void Duration(const char* name, int64_t* out, const std::string help) {
+    app_.add_option(name, help)
+        ->transform(Parsed(ParseDurationMs, out, "DURATION"))
+        ->default_str(FormatDurationMs(*out));
+  }
+  void Switch(const std::string& name, bool* out, const char* help) {
+    app_.add_flag("--" + name + ",!--no-" + name, *out, help)->default_str("false");
+  }
+  void Text(const char* name, std::string* out, const char* help) {
+    app_.add_option(name, *out, help)->default_str(*out);
+  }
+
+  void Files() {
+    Text("--config.file", &flags_->config_file, "Configuration in Prometheus's format");
+    Text("--alertmanager.config.file", &flags_->alertmanager_config_file,
+         "Notification routing in Alertmanager's format; without it nothing is notified");
+  }
+  void Web() {
+    app_.add_option("--web.listen-address", flags_->listen_addresses,
+                    "host:port to listen on; may be repeated")
+        ->default_str(flags_->listen_addresses[0]);
+    Text("--web.external-url", &flags_->external_url, "URL under which others reach this server");
+    Text("--web.route-prefix", &flags_->route_prefix,
+         "Path below which everything is served; default: the path of the external URL");
+    Text("--web.config.file", &flags_->web_config_file, "Users who may connect (basic_auth_users)");
+    Switch("web.enable-lifecycle", &flags_->enable_lifecycle, "Allow /-/reload and /-/quit");
+    Switch("web.enable-admin-api", &flags_->enable_admin_api, "Allow /api/v1/admin");
+    Switch("web.enable-remote-write-receiver", &flags_->enable_remote_write, "Allow /api/v1/write");
+    Switch("web.enable-otlp-receiver", &flags_->enable_otlp, "Not supported yet");
+  }
+  void Storage() {
+    Text("--storage.tsdb.path", &flags_->storage_path, "Directory of the store");
+    Duration("--storage.tsdb.retention.time", &flags_->retention_ms,
+             "How long samples are kept; 15d when neither time nor size is given");
+    app_.add_option("--storage.tsdb.retention.size", "Bytes of disk to use: 512MB, 20GB")
+        ->transform(Parsed(ParseSizeBytes, &flags_->retention_bytes, "SIZE"))
+        ->default_str("0B");
+  }
+  void QueryAndRules() {
+    Duration("--query.timeout", &flags_->query_timeout_ms, "Longest a query may take");
+    Duration("--query.lookback-delta", &flags_->lookback_delta_ms, "How old a sample may be");
+    app_.add_option("--query.max-samples", flags_->query_max_samples, "Samples in memory per query")
+        ->default_str("50000000")
+        ->check(CLI::PositiveNumber);
+    app_.add_option("--query.max-concurrency", flags_->query_max_concurrency, "Queries at once")
+        ->default_str("20")
+        ->check(CLI::Range(1, 1000));
+    Duration("--rules.alert.resend-delay", &flags_->resend_delay_ms,
+             "Least time before an alert is sent again");
+    Duration("--rules.alert.for-outage-tolerance", &flags_->outage_tolerance_ms,
+             "Longest outage after which `for` is restored");
+    Duration("--rules.alert.for-grace-period", &flags_->for_grace_period_ms,
+             "Least time between a restored alert and its firing");
+  }
+
+  ServeFlags* flags_;
+  CLI::App app_{
+      "Deckwatch: scrapes, stores, evaluates and notifies.\n"
+      "Commands besides serving: check, query, test, tsdb (deckwatch COMMAND --help)",
+      "deckwatch"};
+  std::vector<std::string> features_;
+  std::string ignored_;
+  std::vector<CLI::Option*> without_effect_;
+};
+
+// The tool's command line: two words, then arguments.
+class ToolApp {
+ public:
+  explicit ToolApp(ToolCommand* tool) : tool_(tool) {
+    app_.require_subcommand(1);
+    CLI::App* check = Group("check", "Check files before they are used");
+    Files(check, "config", "prometheus.yml files and the rule files they name");
+    Files(check, "rules", "Rule files");
+    Files(check, "alertmanager", "alertmanager.yml files");
+    Files(check, "web-config", "Web configuration files");
+    Leaf(check, "metrics", "A page of metrics on standard input");
+    CLI::App* query = Group("query", "Ask a server");
+    CLI::App* instant = Query(query, "instant", "URL and expression");
+    instant->add_option("--time", tool_->time, "Evaluation time (RFC 3339 or seconds)");
+    CLI::App* range = Query(query, "range", "URL and expression");
+    Times(range);
+    range->add_option("--step", tool_->step, "Step (duration)");
+    CLI::App* series = Query(query, "series", "URL");
+    series->add_option("--match", tool_->match, "Series selector; may be repeated");
+    Times(series);
+    CLI::App* labels = Query(query, "labels", "URL and label name");
+    Times(labels);
+    labels->add_option("--match", tool_->match, "Series selector; may be repeated");
+    Files(Group("test", "Run tests"), "promql", "promqltest scripts or folders of them");
+    CLI::App* tsdb = Group("tsdb", "Look at a store that no server has open");
+    for (const char* name : {"analyze", "list", "verify"}) {
+      CLI::App* leaf = Leaf(tsdb, name, "");
+      leaf->add_option("DIR", tool_->args, "Directory of the store")->expected(1)->required();
+      leaf->add_flag("--json", tool_->json, "Print JSON");
+      leaf->add_option("--limit", tool_->limit, "Entries of each list");
+    }
+  }
+  CLI::App* app() { return &app_; }
+  void Finish() {
+    const CLI::App* group = app_.get_subcommands()[0];
+    tool_->name = group->get_name() + " " + group->get_subcommands()[0]->get_name();
+  }
+
+ private:
+  CLI::App* Group(const char* name, const char* help) {
+    CLI::App* group = app_.add_subcommand(name, help);
+    group->require_subcommand(1);
+    return group;
+  }
+  CLI::App* Leaf(CLI::App* group, const char* name, const char* help) {
+    return group->add_subcommand(name, help);
+  }
+  void Files(CLI::App* group, const char* name, const char* help) {
+    Leaf(group, name, help)->add_option("FILES", tool_->args, "")->required();
+  }
+  CLI::App* Query(CLI::App* group, const char* name, const char* help) {
+    CLI::App* leaf = Leaf(group, name, "");
+    leaf->add_option("ARGS", tool_->args, help)->required();
+    leaf->add_flag("--json", tool_->json, "Print the server's JSON");
+    return leaf;
+  }
+  void Times(CLI::App* leaf) {
+    leaf->add_option("--start", tool_->start, "Start time (RFC 3339 or seconds)");
+    leaf->add_option("--end", tool_->end, "End time (RFC 3339 or seconds)");
+  }
+
+  ToolCommand* tool_;
+  CLI::App app_{"Deckwatch's tools", "deckwatch"};
+};
+
+template <typename App>
+bool Parse(App* parser, int argc, const char* const* argv, Invocation* out) {
+  try {
+    parser->app()->parse(argc, argv);
+    parser->Finish();
+    return true;
+  } catch (const CLI::ParseError& e) {
+    std::ostringstream text, error;
+    const int code = parser->app()->exit(e, text, error);
+    out->kind = Invocation::Kind::kExit;
+    out->exit_code = code == 0 ? 0 : 2;
+    out->output = code == 0 ? text.str() : error.str();
+    return false;
+  }
+}
+
+}  // namespace
+
+Invocation ParseCommandLine(int argc, const char* const* argv) {
+  constexpr std::string_view kTools[] = {"check", "query", "test", "tsdb"};
+  Invocation out;
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (std::find(std::begin(kTools), std::end(kTools), first) != std::end(kTools)) {
+    out.kind = Invocation::Kind::kTool;
+    ToolApp parser(&out.tool);
+    Parse(&parser, argc, argv, &out);
+    return out;
+  }
+  // `serve` may be left out; the word itself is no flag.
+  const bool word = first == "serve";
+  ServeApp parser(&out.serve);
+  Parse(&parser, argc - word, argv + word, &out);
+  return out;
+}
+
+}  // namespace deckwatch::server

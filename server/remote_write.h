@@ -1,0 +1,49 @@
+// The receiver of remote write 1.0: a snappy block with a WriteRequest becomes one commit.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "base/storage.h"
+#include "server/series_cache.h"
+#include "server/write_request.h"
+
+namespace deckwatch::server {
+
+struct RemoteWriteCounters {
+  uint64_t requests = 0;
+  uint64_t samples = 0;  // accepted, duplicates included
+  uint64_t histograms = 0;
+  uint64_t rejected = 0;  // samples too old, too new or conflicting
+  uint64_t invalid_series = 0;
+};
+
+// Thread-safe.
+class RemoteWriter {
+ public:
+  // `max_bytes` bounds a request after decompression.
+  RemoteWriter(Appender* appender, size_t max_bytes) : appender_(appender), max_bytes_(max_bytes) {}
+
+  // OK: all is stored. InvalidArgument: the request is malformed (nothing stored), or some samples
+  // were refused (the others are stored). Otherwise the store's error: nothing is stored, try
+  // again.
+  Status Write(std::string_view compressed);
+
+  RemoteWriteCounters counters() const;
+
+ private:
+  Status Resolve(WriteRequest* request, std::vector<SeriesRef>* refs);
+  Status CommitForgotten(const WriteRequest& request, const std::vector<uint32_t>& samples,
+                         AppendResult* total);
+
+  Appender* appender_;
+  size_t max_bytes_;
+  SeriesCache cache_;
+  std::atomic<uint64_t> requests_{0}, samples_{0}, histograms_{0}, rejected_{0}, invalid_{0};
+};
+
+}  // namespace deckwatch::server

@@ -1,0 +1,220 @@
+#include "server/write_request.h"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "base/bytes.h"
+#include "server/remote_write.h"
+#include "tests/server/write_request_builder.h"
+
+namespace deckwatch::server {
+namespace {
+
+TEST(WriteRequest, DecodesSeriesSamplesAndMetadata) {
+  WriteRequestBuilder b;
+  b.Series({{"__name__", "up"}, {"job", "a"}}, {{1.5, 1000}, {-2, 2000}});
+  b.Series({{"__name__", "down"}}, {});
+  b.Series({{"__name__", "odd"}}, {{0, -5}});
+  b.Metadata("up", 2, "Whether it is up.");
+  const std::string message = b.Build();
+  WriteRequest r;
+  ASSERT_TRUE(DecodeWriteRequest(message, &r).ok());
+  EXPECT_EQ(r.batch.t_ms, (std::vector<int64_t>{1000, 2000, -5}));
+  EXPECT_EQ(r.batch.value, (std::vector<double>{1.5, -2, 0}));
+  ASSERT_EQ(r.series.size(), 3u);
+  EXPECT_EQ(r.series[0].samples_end, 2u);
+  EXPECT_EQ(r.series[1].samples_end, 2u);
+  EXPECT_EQ(r.series[2].samples_end, 3u);
+  EXPECT_EQ(*DecodeWireLabels(r.series[0].labels), (Labels{{"__name__", "up"}, {"job", "a"}}));
+  ASSERT_EQ(r.batch.metadata.size(), 1u);
+  EXPECT_EQ(r.batch.metadata[0].type, MetricType::kGauge);
+  EXPECT_EQ(r.batch.metadata[0].help, "Whether it is up.");
+}
+
+// Fields of one series may come in any order: label fields around a sample are still one label set.
+TEST(WriteRequest, GathersLabelsThatAreNotContiguous) {
+  WriteRequestBuilder b;
+  std::string series = WriteRequestBuilder::Label("__name__", "m");
+  series += WriteRequestBuilder::Sample(1, 1);
+  series += WriteRequestBuilder::Label("a", "1");
+  b.RawSeries(series);
+  const std::string message = b.Build();
+  WriteRequest r;
+  ASSERT_TRUE(DecodeWriteRequest(message, &r).ok());
+  EXPECT_EQ(*DecodeWireLabels(r.series[0].labels), (Labels{{"__name__", "m"}, {"a", "1"}}));
+}
+
+TEST(WriteRequest, RefusesBadLabelSets) {
+  const auto labels = [](std::string wire) { return DecodeWireLabels(wire).ok(); };
+  using B = WriteRequestBuilder;
+  EXPECT_TRUE(labels(B::Label("__name__", "m") + B::Label("a", "")));
+  EXPECT_FALSE(labels(B::Label("a", "1")));
+  EXPECT_FALSE(labels(B::Label("__name__", "m") + B::Label("", "1")));
+  EXPECT_FALSE(labels(B::Label("__name__", "m") + B::Label("a", "1") + B::Label("a", "2")));
+  EXPECT_FALSE(labels(B::Label("__name__", "m") + B::Label("a", "\xff")));
+}
+
+TEST(WriteRequest, DecodesAnIntegerHistogram) {
+  std::string h;
+  const auto packed = [&h](uint32_t field, const std::string& bytes) {
+    PutVarint(&h, field << 3 | 2);
+    PutString(&h, bytes);
+  };
+  PutVarint(&h, 1 << 3);
+  PutVarint(&h, 6);  // count
+  PutVarint(&h, 4 << 3);
+  PutVarint(&h, ZigZag(2));  // schema
+  std::string span;
+  PutVarint(&span, 1 << 3);
+  PutVarint(&span, ZigZag(-1));
+  PutVarint(&span, 2 << 3);
+  PutVarint(&span, 3);
+  packed(11, span);
+  std::string deltas;
+  for (const int64_t d : {1, 2, -1}) PutSignedVarint(&deltas, d);
+  packed(12, deltas);
+  PutVarint(&h, 15 << 3);
+  PutVarint(&h, 77);
+  WriteRequestBuilder b;
+  std::string series = WriteRequestBuilder::Label("__name__", "m");
+  series += '\x22';
+  PutString(&series, h);
+  b.RawSeries(series);
+  const std::string message = b.Build();
+  WriteRequest r;
+  ASSERT_TRUE(DecodeWriteRequest(message, &r).ok());
+  ASSERT_EQ(r.batch.histograms.size(), 1u);
+  const Histogram& got = *r.batch.histograms[0].value;
+  EXPECT_TRUE(got.integer);
+  EXPECT_EQ(got.schema, 2);
+  EXPECT_EQ(got.positive_spans, (std::vector<HistogramSpan>{{-1, 3}}));
+  EXPECT_EQ(got.positive_buckets, (std::vector<double>{1, 3, 2}));
+  EXPECT_EQ(r.batch.histograms[0].t_ms, 77);
+}
+
+TEST(WriteRequest, SurvivesTruncationAndBitFlips) {
+  WriteRequestBuilder b;
+  for (int i = 0; i < 5; ++i) {
+    b.Series({{"__name__", "m"}, {"i", std::to_string(i)}}, {{i * 1.5, 1000 + i}});
+  }
+  b.Metadata("m", 1, "help");
+  const std::string message = b.Build();
+  WriteRequest r;
+  for (size_t n = 0; n < message.size(); ++n) {
+    if (DecodeWriteRequest(std::string_view(message).substr(0, n), &r).ok()) {
+      EXPECT_LE(r.batch.t_ms.size(), 5u);
+    }
+  }
+  for (size_t bit = 0; bit < message.size() * 8; ++bit) {
+    std::string damaged = message;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ 1 << bit % 8);
+    if (!DecodeWriteRequest(damaged, &r).ok()) continue;
+    ASSERT_EQ(r.batch.t_ms.size(), r.batch.value.size());
+    ASSERT_EQ(r.batch.ref.size(), r.batch.value.size());
+    for (const auto& s : r.series) (void)DecodeWireLabels(s.labels).ok();
+  }
+}
+
+// ---- the receiver
+
+// Counts, and forgets series on demand.
+class FakeStore : public Appender {
+ public:
+  Status Resolve(std::span<const LabelsView> labels, uint64_t, std::span<SeriesRef> refs) override {
+    for (size_t i = 0; i < labels.size(); ++i) {
+      series.emplace_back(labels[i]);
+      refs[i] = series.size();
+    }
+    return {};
+  }
+  Result<AppendResult> Commit(const WriteBatch& batch) override {
+    AppendResult r;
+    for (uint32_t i = 0; i < batch.ref.size(); ++i) {
+      if (batch.ref[i] == kNoSeries) continue;
+      if (batch.ref[i] <= forgotten) {
+        r.unknown_ref.push_back(i);
+      } else if (batch.t_ms[i] < oldest_ms) {
+        ++r.too_old;
+      } else {
+        ++r.appended;
+        samples.emplace_back(series[batch.ref[i] - 1], batch.value[i]);
+      }
+    }
+    return r;
+  }
+  std::vector<Labels> series;
+  std::vector<std::pair<Labels, double>> samples;
+  SeriesRef forgotten = 0;
+  int64_t oldest_ms = INT64_MIN;
+};
+
+TEST(RemoteWriter, ResolvesASeriesOnce) {
+  FakeStore store;
+  RemoteWriter writer(&store, 1 << 20);
+  WriteRequestBuilder b;
+  b.Series({{"__name__", "a"}}, {{1, 1}});
+  b.Series({{"job", "no name"}}, {{2, 1}});
+  const std::string packed = b.Compressed();
+  ASSERT_TRUE(writer.Write(packed).ok());
+  ASSERT_TRUE(writer.Write(packed).ok());
+  EXPECT_EQ(store.series.size(), 1u);
+  EXPECT_EQ(store.samples.size(), 2u);
+  EXPECT_EQ(writer.counters().samples, 2u);
+  EXPECT_EQ(writer.counters().invalid_series, 2u);
+}
+
+TEST(RemoteWriter, ResolvesAgainWhatTheStoreHasForgotten) {
+  FakeStore store;
+  RemoteWriter writer(&store, 1 << 20);
+  WriteRequestBuilder b;
+  b.Series({{"__name__", "a"}}, {{1, 1}, {2, 2}});
+  b.Series({{"__name__", "b"}}, {{3, 1}});
+  const std::string packed = b.Compressed();
+  ASSERT_TRUE(writer.Write(packed).ok());
+  store.samples.clear();
+  store.forgotten = 1;  // the first series
+  ASSERT_TRUE(writer.Write(packed).ok());
+  EXPECT_EQ(store.series.size(), 3u);
+  EXPECT_EQ(store.samples.size(), 3u);
+  store.samples.clear();
+  ASSERT_TRUE(writer.Write(packed).ok());  // the new ref is remembered
+  EXPECT_EQ(store.series.size(), 3u);
+}
+
+TEST(RemoteWriter, RefusesDamagedOversizedAndRefusedRequests) {
+  FakeStore store;
+  RemoteWriter writer(&store, 100);
+  EXPECT_EQ(writer.Write("not snappy").code(), StatusCode::kInvalidArgument);
+  WriteRequestBuilder big;
+  for (int i = 0; i < 50; ++i) big.Series({{"__name__", "a"}}, {{1, 1}});
+  EXPECT_NE(writer.Write(big.Compressed()).message().find("exceeds"), std::string::npos);
+  EXPECT_TRUE(store.samples.empty());
+  WriteRequestBuilder b;
+  b.Series({{"__name__", "a"}}, {{1, 1}, {1, 10}});
+  store.oldest_ms = 5;
+  EXPECT_EQ(writer.Write(b.Compressed()).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(store.samples.size(), 1u);  // the good one is kept
+}
+
+TEST(SeriesCache, KeepsWhatItIsToldAcrossGrowthAndErasure) {
+  SeriesCache cache;
+  const auto key = [](int i) { return SeriesCache::KeyOf("series " + std::to_string(i)); };
+  for (int i = 1; i <= 100'000; ++i) cache.Insert(key(i), static_cast<SeriesRef>(i));
+  for (int i = 1; i <= 100'000; i += 2) cache.Erase(key(i));
+  for (int i = 1; i <= 100'000; ++i) {
+    ASSERT_EQ(cache.Find(key(i)), i % 2 == 1 ? kNoSeries : static_cast<SeriesRef>(i)) << i;
+  }
+  EXPECT_EQ(cache.Find(key(0)), kNoSeries);
+}
+
+TEST(SeriesCache, StaysBounded) {
+  SeriesCache cache(1024);
+  for (int i = 0; i < 500'000; ++i) {
+    cache.Insert(SeriesCache::KeyOf("series " + std::to_string(i)), 1);
+  }
+  EXPECT_LE(cache.size(), 64u * 1024 * 2);
+}
+
+}  // namespace
+}  // namespace deckwatch::server
