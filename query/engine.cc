@@ -6,6 +6,8 @@
 
 #include "query/budget.h"
 #include "query/eval.h"
+#include "query/function_id.h"
+#include "query/functions.h"
 #include "query/label_sets.h"
 #include "query/parser.h"
 #include "query/query_context.h"
@@ -28,6 +30,26 @@ Budget::Limits LimitsOf(const EngineOptions& engine, const QueryOptions& query) 
       query.timeout_ms > 0 ? std::min(query.timeout_ms, engine.timeout_ms) : engine.timeout_ms;
   limits.stop = query.stop;
   return limits;
+}
+
+// Collects the selectors below histogram_count, histogram_sum or histogram_avg. A subquery or a
+// function that looks at buckets in between ends that.
+void FindStatisticsOnly(const Expr& e, bool inside, std::unordered_set<const Expr*>* out) {
+  if (e.kind == NodeKind::kVectorSelector && inside) out->insert(&e);
+  if (e.kind == NodeKind::kSubquery) inside = false;
+  if (e.kind == NodeKind::kCall) {
+    switch (e.function->id) {
+      case FunctionId::kHistogramCount:
+      case FunctionId::kHistogramSum:
+      case FunctionId::kHistogramAvg: inside = true; break;
+      case FunctionId::kHistogramQuantile:
+      case FunctionId::kHistogramFraction: inside = false; break;
+      default: break;
+    }
+  }
+  if (e.lhs != nullptr) FindStatisticsOnly(*e.lhs, inside, out);
+  if (e.rhs != nullptr) FindStatisticsOnly(*e.rhs, inside, out);
+  for (const auto& arg : e.args) FindStatisticsOnly(*arg, inside, out);
 }
 
 // The rows of `v` as series of a result, at the times of `steps`.
@@ -85,9 +107,10 @@ class Run {
     TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
     const StepRange steps =
         step_ms > 0 ? StepRange{start_ms, end_ms, step_ms} : StepRange::Instant(start_ms);
-    QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, 0, {}};
+    QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, 0, {}, {}};
     ctx.lookback_ms =
         query_.lookback_delta_ms > 0 ? query_.lookback_delta_ms : options_.lookback_delta_ms;
+    FindStatisticsOnly(*expr, false, &ctx.statistics_only);
     const int64_t prepared_ns = options_.clock->MonotonicNs();
     QueryResult result;
     TRY(Evaluate(ctx, *expr, steps, &result));

@@ -1,6 +1,8 @@
 // What every part of one query's evaluation shares.
 #pragma once
 
+#include <unordered_set>
+
 #include "base/executor.h"
 #include "base/storage.h"
 #include "query/annotations.h"
@@ -19,6 +21,8 @@ struct QueryContext {
   int64_t step_ms = 0;  // of the whole query, 0 for an instant one
   int64_t lookback_ms = 0;
   AnnotationSet annotations;
+  // Selectors of whose histograms only count and sum are looked at.
+  std::unordered_set<const Expr*> statistics_only;
 
   // Accounts for `v` as it now is.
   Status Hold(StepVector* v) { return budget.Hold(v->SampleCount(), v->Bytes(), &v->charge); }

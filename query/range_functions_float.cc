@@ -149,6 +149,10 @@ void MadOverTime(RangeCall& call) {
   std::vector<double> values;
   EachFloatWindow(call, 1, [&](size_t step, Window w) {
     values.assign(call.floats.value + w.begin, call.floats.value + w.end);
+    if (std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); })) {
+      call.Set(step, NormalNan());
+      return;
+    }
     const double median = Quantile(0.5, &values);
     for (double& v : values) v = std::fabs(v - median);
     call.Set(step, Quantile(0.5, &values));

@@ -76,9 +76,64 @@ Status Read(QueryContext& ctx, const SeriesSet& set, size_t i, Columns* columns)
   return {};
 }
 
+// The reset hint of sample i of a series is kept by no store; it is what comparing it with the
+// sample before tells. As Prometheus's chunks do, a reset is left unknown, unless `tell_resets`.
+HistogramPtr WithHint(const Columns& c, size_t i, bool tell_resets) {
+  const HistogramPtr& h = c.histogram[i];
+  if (h->hint != CounterResetHint::kUnknown || i == 0) return h;
+  const HistogramPtr& previous = c.histogram[i - 1];
+  if (previous == nullptr || IsStale(*previous)) return h;
+  if (!tell_resets && previous->hint == CounterResetHint::kGauge) return h;
+  const bool reset = DetectReset(*h, *previous);
+  if (reset && !tell_resets) return h;
+  auto hinted = std::make_shared<Histogram>(*h);
+  hinted->hint = reset ? CounterResetHint::kReset : CounterResetHint::kNotReset;
+  return hinted;
+}
+
+// Functions whose result shows the hints of its samples.
+bool ShowsHints(FunctionId id) {
+  return id == FunctionId::kSumOverTime || id == FunctionId::kAvgOverTime ||
+         id == FunctionId::kFirstOverTime || id == FunctionId::kLastOverTime;
+}
+
+// Puts the newest sample before `before_ms` of the series in front of its columns, if there is one
+// within the lookback: the hint of the first histogram depends on it.
+Status PrependContext(QueryContext& ctx, const Labels& labels, int64_t before_ms,
+                      Columns* columns) {
+  std::vector<Matcher> matchers;
+  for (LabelRef l : labels) {
+    matchers.push_back(Matcher::Equal(std::string(l.name), std::string(l.value)));
+  }
+  SelectHints hints;
+  hints.latest_only = true;
+  TRY_ASSIGN(const auto set,
+             ctx.querier.Select(before_ms - ctx.lookback_ms, before_ms - 1, matchers, hints));
+  Labels found;
+  for (size_t i = 0; i < set->size(); ++i) {
+    set->GetLabels(i, &found);
+    if (found != labels) continue;
+    Columns before;
+    TRY(Read(ctx, *set, i, &before));
+    if (before.histogram.empty() || before.histogram.back() == nullptr) return {};
+    columns->t_ms.insert(columns->t_ms.begin(), before.t_ms.back());
+    columns->value.insert(columns->value.begin(), before.value.back());
+    columns->histogram.insert(columns->histogram.begin(), before.histogram.back());
+    if (!columns->start_ms.empty()) columns->start_ms.insert(columns->start_ms.begin(), 0);
+    return {};
+  }
+  return {};
+}
+
+void HintAll(Columns* c, bool tell_resets) {
+  for (size_t i = c->size(); i-- > 0;) {  // from the end: hints must not influence each other
+    if (c->histogram[i] != nullptr) c->histogram[i] = WithHint(*c, i, tell_resets);
+  }
+}
+
 // The newest sample in (reference - lookback, reference] of each step, unless it is a stale marker.
 void PickNewest(const Columns& c, const std::vector<int64_t>& reference_ms, int64_t lookback_ms,
-                Pick pick, StepVector* out, size_t row) {
+                Pick pick, bool tell_resets, StepVector* out, size_t row) {
   size_t next = 0;
   for (size_t step = 0; step < reference_ms.size(); ++step) {
     const int64_t reference = reference_ms[step];
@@ -98,7 +153,7 @@ void PickNewest(const Columns& c, const std::vector<int64_t>& reference_ms, int6
       const int64_t start_ms = c.start_ms.empty() ? 0 : c.start_ms[i];
       out->SetFloat(row, step, static_cast<double>(start_ms) / 1000);
     } else if (histogram) {
-      out->SetHistogram(row, step, c.histogram[i]);
+      out->SetHistogram(row, step, WithHint(c, i, tell_resets));
     } else {
       out->SetFloat(row, step, c.value[i]);
     }
@@ -144,7 +199,8 @@ void PickSmoothed(const SeriesSamples& samples, const std::vector<int64_t>& refe
       } else if (i > hw.begin) {
         Histogram between;
         if (InterpolateHistograms({h.value[i - 1].get(), h.t_ms[i - 1]},
-                                  {h.value[i].get(), h.t_ms[i]}, t_ms, false, name, selector.pos,
+                                  {h.value[i].get(), h.t_ms[i]}, t_ms,
+                                  h.value[i]->hint != CounterResetHint::kGauge, name, selector.pos,
                                   annotations, &between)) {
           out->SetHistogram(row, step, std::make_shared<const Histogram>(std::move(between)));
         }
@@ -259,6 +315,7 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
                      std::string_view hint_function, const BlockSink& sink) {
   const std::vector<int64_t> reference = ReferenceTimes(ctx, selector, steps);
   const bool smoothed = selector.range_mode == RangeMode::kSmoothed;
+  const bool tell_resets = ctx.statistics_only.contains(&selector);
   SelectHints hints;
   hints.step_ms = steps.size() > 1 ? steps.step_ms : 0;
   hints.function = hint_function;
@@ -281,7 +338,7 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
             samples.SetWindows(reference, ctx.lookback_ms, ctx.lookback_ms);
             PickSmoothed(samples, reference, selector, annotations, out, row);
           } else {
-            PickNewest(columns, reference, ctx.lookback_ms, pick, out, row);
+            PickNewest(columns, reference, ctx.lookback_ms, pick, tell_resets, out, row);
           }
           if (out->RowEmpty(row)) out->PopRow();
         }
@@ -301,9 +358,9 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
   hints.step_ms = steps.size() > 1 ? steps.step_ms : 0;
   hints.range_ms = range_ms;
   hints.function = f.call->function->name;
-  TRY_ASSIGN(const auto set,
-             Select(ctx, selector, end_ms.front() - range_ms - (extended ? ctx.lookback_ms : 0) + 1,
-                    end_ms.back() + (smoothed ? ctx.lookback_ms : 0), hints));
+  const int64_t start_ms = end_ms.front() - range_ms - (extended ? ctx.lookback_ms : 0) + 1;
+  TRY_ASSIGN(const auto set, Select(ctx, selector, start_ms,
+                                    end_ms.back() + (smoothed ? ctx.lookback_ms : 0), hints));
   return RunBlocks(
       ctx, set->size(), steps.size(),
       [&](size_t begin, size_t end, StepVector* out, AnnotationSet* annotations) -> Status {
@@ -314,6 +371,10 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
           TRY(Read(ctx, *set, i, &columns));
           if (columns.empty()) continue;
           set->GetLabels(i, &labels);
+          if (!columns.histogram.empty() && ShowsHints(f.call->function->id)) {
+            TRY(PrependContext(ctx, labels, start_ms, &columns));
+            HintAll(&columns, ctx.statistics_only.contains(&selector));
+          }
           applier.Apply(columns, labels, false, out, annotations);
         }
         return {};
