@@ -5,12 +5,31 @@
 #include <set>
 #include <utility>
 
+#include "query/histogram_math.h"
+
 namespace deckwatch::query {
 
 namespace {
 
 bool SameValue(double a, double b) {
   return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+}
+
+// How Prometheus's store gives back the hint of a histogram behind `previous` (null: behind nothing
+// or a float): what continues a chunk is known not to be a reset, and of the first in a chunk
+// nothing is known. Whatever may be a reset begins a chunk.
+HistogramPtr WithStoredHint(HistogramPtr histogram, const Histogram* previous) {
+  if (IsStale(*histogram) || histogram->hint == CounterResetHint::kGauge) return histogram;
+  const bool explicit_reset = histogram->hint == CounterResetHint::kReset;
+  auto stored = std::make_shared<Histogram>(*histogram);
+  stored->hint = CounterResetHint::kUnknown;
+  const bool continues =
+      !explicit_reset && previous && !IsStale(*previous) &&
+      previous->hint != CounterResetHint::kGauge && stored->schema == previous->schema &&
+      stored->zero_threshold == previous->zero_threshold &&
+      stored->custom_values == previous->custom_values && !DetectReset(*stored, *previous);
+  if (continues) stored->hint = CounterResetHint::kNotReset;
+  return stored;
 }
 
 // The order of SeriesSet: metric name first.
@@ -177,7 +196,10 @@ void MemoryStorage::Insert(Columns* c, int64_t t_ms, double value, HistogramPtr 
     ++(same ? result->duplicate : result->conflicting);
     return;
   }
-  if (histogram && c->histogram.empty()) c->histogram.resize(c->size());
+  if (histogram) {
+    if (c->histogram.empty()) c->histogram.resize(c->size());
+    histogram = WithStoredHint(std::move(histogram), at > 0 ? c->histogram[at - 1].get() : nullptr);
+  }
   if (start_ms != 0 && c->start_ms.empty()) c->start_ms.resize(c->size());
   const bool histograms = histogram || !c->histogram.empty();
   const bool starts = start_ms != 0 || !c->start_ms.empty();

@@ -1,4 +1,5 @@
-// A store in memory for tests of queries: every sample of every series, nothing else.
+// A store in memory for tests of queries: every sample of every series, nothing else. Counter reset
+// hints come back as Prometheus's store gives them back.
 #pragma once
 
 #include <map>

@@ -120,7 +120,7 @@ TEST(SeriesNotation, StartTimesAreSignedDurations) {
 // Every prefix of a valid line is either read or refused, never worse.
 TEST(SeriesNotation, SurvivesTruncation) {
   const std::string line =
-      "m{a=\"b\\\"c\"} 1+2x3 _x2 stale {{schema:1 buckets:[1 2] "
+      "m{a=\"b\\\"c\"} 1+2x3 _x2 stale {{schema:0 buckets:[1 2] "
       "counter_reset_hint:reset}}+{{count:1}}x2";
   ASSERT_TRUE(ParseSeriesLine(line).ok());
   for (size_t n = 0; n < line.size(); ++n) {

@@ -1,7 +1,7 @@
 // The store that the other tests of this room rely on.
-#include <gtest/gtest.h>
-
 #include "tests/query/memory_storage.h"
+
+#include <gtest/gtest.h>
 
 namespace deckwatch::query {
 namespace {
@@ -41,6 +41,34 @@ TEST(MemoryStorage, KeepsHistogramsAndStartTimesBesideFloats) {
   EXPECT_EQ(c.histogram[0], nullptr);
   EXPECT_NE(c.histogram[1], nullptr);
   EXPECT_EQ(c.start_ms, (std::vector<int64_t>{0, 5}));
+}
+
+TEST(MemoryStorage, HintsOfHistogramsTellWhatContinuesWhat) {
+  MemoryStorage storage;
+  const Labels labels{{"__name__", "a"}};
+  const LabelsView view = labels;
+  SeriesRef ref = kNoSeries;
+  ASSERT_TRUE(storage.Resolve({&view, 1}, 0, {&ref, 1}).ok());
+  WriteBatch batch;
+  const auto add = [&](int64_t t_ms, double count, CounterResetHint hint) {
+    auto h = std::make_shared<Histogram>();
+    h->count = count;
+    h->hint = hint;
+    batch.histograms.push_back({ref, t_ms, h, 0});
+  };
+  add(0, 1, CounterResetHint::kNotReset);
+  add(10, 2, CounterResetHint::kUnknown);
+  add(20, 1, CounterResetHint::kUnknown);
+  add(30, 1, CounterResetHint::kUnknown);
+  add(40, 1, CounterResetHint::kReset);
+  add(50, 1, CounterResetHint::kGauge);
+  add(60, 1, CounterResetHint::kUnknown);
+  ASSERT_TRUE(storage.Commit(batch).ok());
+  std::vector<CounterResetHint> hints;
+  for (const HistogramPtr& h : ReadOnly(storage, {}, 0, 100).histogram) hints.push_back(h->hint);
+  using enum CounterResetHint;
+  EXPECT_EQ(hints,
+            (std::vector{kUnknown, kNotReset, kUnknown, kNotReset, kUnknown, kGauge, kUnknown}));
 }
 
 TEST(MemoryStorage, AViewDoesNotSeeLaterWrites) {
