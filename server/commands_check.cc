@@ -63,7 +63,7 @@ int CheckConfig(const ToolCommand& command) {
 }
 
 Status CheckAlertmanager(const std::string& file) {
-  TRY_ASSIGN(const auto config, alerting::LoadAlertmanagerConfig(file));
+  TRY_ASSIGN(const auto config, alerting::ParseAmConfigFile(file));
   std::printf("  SUCCESS\nFound:\n - %zu inhibit rules\n - %zu receivers\n",
               config.inhibit_rules.size(), config.receivers.size());
   return {};

@@ -129,9 +129,11 @@ class ServeApp {
     Storage();
     QueryAndRules();
     app_.add_option("--log.level", "debug, info, warn or error")
-        ->transform(Parsed(ParseLogLevel, &flags_->log_level, "LEVEL"));
+        ->transform(Parsed(ParseLogLevel, &flags_->log_level, "LEVEL"))
+        ->default_str("info");
     app_.add_option("--log.format", "logfmt or json")
-        ->transform(Parsed(ParseLogFormat, &flags_->log_format, "FORMAT"));
+        ->transform(Parsed(ParseLogFormat, &flags_->log_format, "FORMAT"))
+        ->default_str("logfmt");
     app_.add_option("--enable-feature", features_, "Names of Prometheus's features")->take_all();
     for (const char* name : kIgnoredValues) Ignore(app_.add_option(name, ignored_, ""));
     for (const char* name : kIgnoredSwitches) {
@@ -144,7 +146,11 @@ class ServeApp {
   void Finish() {
     for (const CLI::Option* o : app_.get_options()) {
       const std::string name = NameOf(o);
-      if (name.empty() || name == "help" || name == "version") continue;
+      const bool idle =
+          std::find(without_effect_.begin(), without_effect_.end(), o) != without_effect_.end();
+      if (name.empty() || name == "help" || name == "version" || (idle && o->count() == 0)) {
+        continue;
+      }
       std::string value;
       for (const std::string& r : o->results()) value += (value.empty() ? "" : ",") + r;
       flags_->all[name] = o->count() > 0 ? value : o->get_default_str();
