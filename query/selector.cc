@@ -98,17 +98,18 @@ bool ShowsHints(FunctionId id) {
 }
 
 // Puts the newest sample before `before_ms` of the series in front of its columns, if there is one
-// within the lookback: the hint of the first histogram depends on it.
+// not too old: the hint of the first histogram depends on it.
 Status PrependContext(QueryContext& ctx, const Labels& labels, int64_t before_ms,
                       Columns* columns) {
   std::vector<Matcher> matchers;
   for (LabelRef l : labels) {
     matchers.push_back(Matcher::Equal(std::string(l.name), std::string(l.value)));
   }
+  constexpr int64_t kContextMs = 2 * 3'600'000;  // what a chunk of Prometheus's spans
   SelectHints hints;
   hints.latest_only = true;
   TRY_ASSIGN(const auto set,
-             ctx.querier.Select(before_ms - ctx.lookback_ms, before_ms - 1, matchers, hints));
+             ctx.querier.Select(before_ms - kContextMs, before_ms - 1, matchers, hints));
   Labels found;
   for (size_t i = 0; i < set->size(); ++i) {
     set->GetLabels(i, &found);
@@ -196,6 +197,9 @@ void PickSmoothed(const SeriesSamples& samples, const std::vector<int64_t>& refe
         out->SetHistogram(row, step, h.value[i]);
       } else if (i > hw.begin && i == hw.end) {
         out->SetHistogram(row, step, h.value[i - 1]);
+      } else if (i > hw.begin &&
+                 UsesCustomBuckets(*h.value[i]) != UsesCustomBuckets(*h.value[i - 1])) {
+        annotations->MixedExponentialCustom(name, selector.pos);
       } else if (i > hw.begin) {
         Histogram between;
         if (InterpolateHistograms({h.value[i - 1].get(), h.t_ms[i - 1]},
@@ -332,6 +336,10 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
           TRY(Read(ctx, *set, i, &columns));
           if (columns.empty()) continue;
           set->GetLabels(i, &labels);
+          if (!columns.histogram.empty() && columns.histogram[0] != nullptr &&
+              columns.t_ms[0] <= reference.back()) {
+            TRY(PrependContext(ctx, labels, columns.t_ms[0], &columns));
+          }
           const size_t row = out->AddRow({labels, false});
           if (smoothed) {
             samples.Load(columns, false);
@@ -358,9 +366,9 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
   hints.step_ms = steps.size() > 1 ? steps.step_ms : 0;
   hints.range_ms = range_ms;
   hints.function = f.call->function->name;
-  const int64_t start_ms = end_ms.front() - range_ms - (extended ? ctx.lookback_ms : 0) + 1;
-  TRY_ASSIGN(const auto set, Select(ctx, selector, start_ms,
-                                    end_ms.back() + (smoothed ? ctx.lookback_ms : 0), hints));
+  TRY_ASSIGN(const auto set,
+             Select(ctx, selector, end_ms.front() - range_ms - (extended ? ctx.lookback_ms : 0) + 1,
+                    end_ms.back() + (smoothed ? ctx.lookback_ms : 0), hints));
   return RunBlocks(
       ctx, set->size(), steps.size(),
       [&](size_t begin, size_t end, StepVector* out, AnnotationSet* annotations) -> Status {
@@ -372,7 +380,7 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
           if (columns.empty()) continue;
           set->GetLabels(i, &labels);
           if (!columns.histogram.empty() && ShowsHints(f.call->function->id)) {
-            TRY(PrependContext(ctx, labels, start_ms, &columns));
+            TRY(PrependContext(ctx, labels, columns.t_ms[0], &columns));
             HintAll(&columns, ctx.statistics_only.contains(&selector));
           }
           applier.Apply(columns, labels, false, out, annotations);
