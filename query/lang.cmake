@@ -8,5 +8,7 @@ deckwatch_room(query_lang
     parser_duration.cc
     parser_selector.cc
     printer.cc
+    runes.cc
+    token.cc
     type_check.cc
   LIBS deckwatch_base)

@@ -11,20 +11,11 @@
 #include "base/clock.h"
 #include "query/histogram_math.h"
 #include "query/parser.h"
+#include "query/runes.h"
 
 namespace deckwatch::query {
 
 namespace {
-
-bool IsSpace(char c) {
-  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-bool IsDigit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool IsAlpha(char c) {
-  return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 // A position in the text, and what can be read from there.
 class Scanner {

@@ -5,6 +5,7 @@
 #include "query/function_id.h"
 #include "query/functions.h"
 #include "query/parser_internal.h"
+#include "query/runes.h"
 
 namespace deckwatch::query {
 
@@ -16,10 +17,6 @@ std::string Name(ValueType type) {
 
 bool IsNumeric(ValueType type) {
   return type == ValueType::kScalar || type == ValueType::kVector;
-}
-
-bool IsSpace(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 class Checker {
