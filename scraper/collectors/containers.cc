@@ -196,6 +196,11 @@ class ContainersCollector : public Collector {
       Row row;
       row.stats = tree.Read(g);
       if (g.id == "/") CompleteRoot(&row);
+      if (!row.stats.cpu_quota_us) {  // as cAdvisor: no throttling to tell of without a quota
+        row.stats.cfs_periods.reset();
+        row.stats.cfs_throttled_periods.reset();
+        row.stats.cfs_throttled_seconds.reset();
+      }
       if (!g.container_id.empty() && row.stats.first_pid) {
         row.start_seconds = StartOf(*row.stats.first_pid);
       }
