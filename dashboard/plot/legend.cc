@@ -8,13 +8,22 @@ namespace deckwatch::dashboard {
 namespace {
 
 constexpr float kRowHeight = 20;
-constexpr float kColumnWidth = 74;
+constexpr float kColumnWidth = 66;
 
 Rect FigureColumn(const Canvas& canvas, Rect* row) {
   return row->CutRight(canvas.Px(kColumnWidth), canvas.Px(2));
 }
 
 }  // namespace
+
+float Plot::LegendWidth(const Canvas& canvas, const PlotModel& model, float room) {
+  constexpr size_t kMeasured = 40;
+  float name = canvas.Px(60);
+  for (size_t i = 0; i < std::min(model.lines.size(), kMeasured); ++i) {
+    name = std::max(name, canvas.Width(canvas.theme().small, model.lines[i].name));
+  }
+  return std::min(name + canvas.Px(20 + 3 * (kColumnWidth + 2) + 14), room * 0.45F);
+}
 
 void Plot::DrawLegend(const Canvas& canvas, const Rect& area, const PlotModel& model,
                       const PlotLink& link) {

@@ -28,7 +28,7 @@ void Plot::Draw(const Canvas& canvas, const char* id, const Rect& area, const Pl
   Rect plot_area = area;
   Rect legend_area;
   if (legend == LegendPlace::kRight) {
-    legend_area = plot_area.CutRight(std::min(canvas.Px(330), area.w * 0.42F), canvas.Px(12));
+    legend_area = plot_area.CutRight(LegendWidth(canvas, model, area.w), canvas.Px(12));
   } else if (legend == LegendPlace::kBottom) {
     const float rows = static_cast<float>(model.lines.size()) + 1;
     legend_area = plot_area.CutBottom(std::min(rows * canvas.Px(20), area.h * 0.4F), canvas.Px(4));

@@ -100,6 +100,7 @@ void PlotScene::BuildAxes(const Canvas& canvas, const Rect& area) {
   if (lo > hi) lo = hi = 0;
   if (model_->min) lo = std::min(lo, *model_->min);
   if (model_->max) hi = std::max(hi, *model_->max);
+  if (model_->ceiling) hi = std::min(hi, *model_->ceiling);
   const float label_height = canvas.Px(18);
   plot_ = area;
   plot_.CutBottom(label_height);

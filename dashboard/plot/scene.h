@@ -30,6 +30,7 @@ struct PlotModel {
   bool stacked = false;
   float fill = 0.15F;               // opacity of the area at its strongest
   std::optional<double> min, max;   // the axis never shows less than this
+  std::optional<double> ceiling;    // nor more than this
   std::optional<double> warn, bad;  // dashed threshold lines, when in sight
   int64_t gap_ms = 60'000;          // neighbours further apart are not joined
   uint64_t version = 0;             // changes whenever anything above does

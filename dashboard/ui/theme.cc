@@ -9,11 +9,11 @@
 namespace deckwatch::dashboard {
 namespace {
 
-constexpr std::array kPalette = {
+constexpr std::array<ImU32, kPaletteSize> kPalette = {
     IM_COL32(92, 176, 226, 255),  IM_COL32(240, 180, 66, 255),  IM_COL32(232, 97, 122, 255),
     IM_COL32(104, 199, 130, 255), IM_COL32(170, 136, 238, 255), IM_COL32(238, 136, 82, 255),
     IM_COL32(80, 208, 190, 255),  IM_COL32(222, 126, 196, 255), IM_COL32(110, 136, 246, 255),
-    IM_COL32(184, 204, 84, 255),  IM_COL32(206, 174, 138, 255), IM_COL32(148, 166, 188, 255)};
+    IM_COL32(184, 204, 84, 255),  IM_COL32(206, 174, 138, 255)};
 
 // Latin, Greek, Cyrillic, punctuation, arrows, mathematics: what label values and units are made
 // of.

@@ -32,6 +32,7 @@ ImU32 SeverityColor(Severity severity);
 
 // A colour for the n-th series, from a palette whose neighbours differ for colour-blind eyes as
 // well.
+inline constexpr size_t kPaletteSize = 11;
 ImU32 SeriesColor(size_t n);
 // The same name has the same place in the palette, in every panel and after every refresh.
 size_t SeriesColorIndex(std::string_view name);

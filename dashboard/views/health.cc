@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace deckwatch::dashboard {
 namespace {
@@ -28,8 +29,16 @@ PanelSpec CpuPanel() {
           .stacked = true,
           .min = 0,
           .max = 0.1,
+          .ceiling = 1,  // rates are extrapolated and may add up to a little more
           .warn = 0.8,
           .bad = 0.95,
+          .colors = {{"user", SeriesColor(0)},
+                     {"system", SeriesColor(2)},
+                     {"iowait", SeriesColor(1)},
+                     {"nice", SeriesColor(3)},
+                     {"softirq", SeriesColor(5)},
+                     {"irq", SeriesColor(4)},
+                     {"steal", SeriesColor(7)}},
           .absent = Absent("node_cpu_seconds_total")};
 }
 
@@ -46,6 +55,10 @@ PanelSpec MemoryPanel() {
                       {"sum(node_memory_MemFree_bytes)", "free"}},
           .stacked = true,
           .min = 0,
+          .colors = {{"used", SeriesColor(0)},
+                     {"buffers", SeriesColor(1)},
+                     {"cached", SeriesColor(4)},
+                     {"free", IM_COL32(84, 92, 106, 255)}},
           .absent = Absent("node_memory_MemTotal_bytes")};
 }
 
@@ -55,10 +68,10 @@ PanelSpec NetworkPanel() {
           .unit = "Bps",
           .queries = {{"sum by (device) (rate(node_network_receive_bytes_total" + kRealDevices +
                            "[$rate]))",
-                       "{{device}} received"},
+                       "{{device}} received", 1, "{{device}}"},
                       {"sum by (device) (rate(node_network_transmit_bytes_total" + kRealDevices +
                            "[$rate]))",
-                       "{{device}} sent", -1}},
+                       "{{device}} sent", -1, "{{device}}"}},
           .absent = Absent("node_network_receive_bytes_total")};
 }
 
@@ -68,10 +81,23 @@ PanelSpec DiskPanel() {
       .title = "Disk I/O: read up, written down",
       .unit = "Bps",
       .queries = {{"sum by (device) (rate(node_disk_read_bytes_total" + kRealDisks + "[$rate]))",
-                   "{{device}} read"},
+                   "{{device}} read", 1, "{{device}}"},
                   {"sum by (device) (rate(node_disk_written_bytes_total" + kRealDisks + "[$rate]))",
-                   "{{device}} written", -1}},
+                   "{{device}} written", -1, "{{device}}"}},
       .absent = Absent("node_disk_read_bytes_total")};
+}
+
+PanelSpec PressurePanel() {
+  return {.id = "pressure",
+          .title = "Pressure: share of time stalled",
+          .unit = "percentunit",
+          .queries = {{"max(rate(node_pressure_cpu_waiting_seconds_total[$rate]))", "CPU"},
+                      {"max(rate(node_pressure_memory_waiting_seconds_total[$rate]))", "memory"},
+                      {"max(rate(node_pressure_io_waiting_seconds_total[$rate]))", "I/O"}},
+          .min = 0,
+          .max = 0.01,
+          .colors = {{"CPU", SeriesColor(0)}, {"memory", SeriesColor(4)}, {"I/O", SeriesColor(1)}},
+          .absent = Absent("node_pressure_cpu_waiting_seconds_total")};
 }
 
 const std::array kTiles = {
@@ -98,10 +124,10 @@ const std::array kTiles = {
     TileSpec{"Busiest disk", "max(rate(node_disk_io_time_seconds_total" + kRealDisks + "[$rate]))",
              "percentunit", 0.7, 0.9, "node_disk_io_time_seconds_total"}};
 
-const RankSpec kByCpu = {"by-cpu", "Containers by CPU", "container_cpu_usage_seconds_total",
-                         "cores", true};
-const RankSpec kByMemory = {"by-memory", "Containers by memory",
-                            "container_memory_working_set_bytes", "bytes", false};
+const RankSpec kByCpu = {"Containers by CPU", "container_cpu_usage_seconds_total", "cores",
+                         SeriesColor(0), true};
+const RankSpec kByMemory = {"Containers by memory", "container_memory_working_set_bytes", "bytes",
+                            SeriesColor(4), false};
 
 }  // namespace
 
@@ -111,7 +137,7 @@ const std::string& RealFilesystems() {
   return selector;
 }
 
-HealthView::HealthView() {
+HealthView::HealthView() : pressure_(PressurePanel()) {
   for (PanelSpec& spec :
        std::array<PanelSpec, 4>{CpuPanel(), MemoryPanel(), NetworkPanel(), DiskPanel()}) {
     panels_.emplace_back(std::move(spec));
@@ -123,15 +149,35 @@ void HealthView::Draw(const PageContext& page, const Rect& area) {
   const float gap = canvas.Px(8);
   Rect rest = area;
   DrawTiles(page, rest.CutTop(canvas.Px(84), gap));
-  Rect side = rest.CutRight(std::max(canvas.Px(330), rest.w * 0.205F), gap);
+  const Rect side = rest.CutRight(std::max(canvas.Px(330), rest.w * 0.205F), gap);
   DrawPanels(page, rest);
-  // Lists get what they need, the inbox the rest: an alert must never be squeezed out.
-  const float inbox_min = std::max(canvas.Px(150), side.h * 0.3F);
-  const float lists = side.h - inbox_min - 2 * gap;
-  const float disks = std::min(FilesystemsHeight(page), lists * 0.4F);
-  DrawFilesystems(page, side.CutBottom(disks, gap));
-  DrawTargets(page, side.CutBottom(std::min(TargetsHeight(page), lists - disks), gap));
-  DrawInbox(page, side);
+  DrawSide(page, side);
+}
+
+void HealthView::DrawSide(const PageContext& page, Rect area) {
+  const Canvas& canvas = page.canvas;
+  const float gap = canvas.Px(8);
+  struct Part {
+    void (*draw)(const PageContext&, const Rect&);
+    float wanted, least;
+  };
+  // An alert must never be squeezed out by lists: the inbox comes first, the others share the rest.
+  std::array<Part, 4> parts = {Part{DrawInbox, InboxHeight(page), area.h * 0.4F},
+                               Part{DrawHosts, HostsHeight(page), canvas.Px(90)},
+                               Part{DrawTargets, TargetsHeight(page), canvas.Px(110)},
+                               Part{DrawFilesystems, FilesystemsHeight(page), canvas.Px(84)}};
+  float spare = area.h - gap * static_cast<float>(parts.size() - 1);
+  for (const Part& part : parts) spare -= part.wanted;
+  for (size_t i = parts.size(); i-- > 0 && spare < 0;) {
+    const float give = std::clamp(parts[i].wanted - parts[i].least, 0.F, -spare);
+    parts[i].wanted -= give;
+    spare += give;
+  }
+  const float plot_height = spare - gap;
+  const bool has_plot = plot_height >= canvas.Px(140);
+  if (!has_plot) parts[0].wanted += spare;
+  for (const Part& part : parts) part.draw(page, area.CutTop(std::floor(part.wanted), gap));
+  if (has_plot) pressure_.Draw(page, area, LegendPlace::kBottom);
 }
 
 void HealthView::DrawTiles(const PageContext& page, const Rect& area) {
@@ -147,7 +193,9 @@ void HealthView::DrawTiles(const PageContext& page, const Rect& area) {
 void HealthView::DrawPanels(const PageContext& page, Rect area) {
   const Canvas& canvas = page.canvas;
   const float gap = canvas.Px(8);
-  const float row_height = (area.h - 2 * gap) / 3;
+  const float ranking_height =
+      std::min(std::max(RankingHeight(page, kByCpu), RankingHeight(page, kByMemory)), area.h / 3);
+  const float row_height = std::floor((area.h - ranking_height) / 2 - gap);
   const LegendPlace legend =
       area.w / 2 > row_height * 1.8F ? LegendPlace::kRight : LegendPlace::kBottom;
   for (size_t row = 0; row < panels_.size(); row += 2) {

@@ -2,6 +2,7 @@
 // containers by use, alerts, targets, file systems.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,10 @@ class HealthView {
  private:
   void DrawTiles(const PageContext& page, const Rect& area);
   void DrawPanels(const PageContext& page, Rect area);
+  void DrawSide(const PageContext& page, Rect area);
 
   std::vector<Panel> panels_;
+  Panel pressure_;
 };
 
 // One figure with its recent past. Values from `warn` and `bad` on are coloured so.
@@ -39,17 +42,26 @@ const std::string& RealFilesystems();
 
 // The parts of the right-hand column and of the last row. Those of the column give back the height
 // they would like to have for the present data.
+float InboxHeight(const PageContext& page);
 void DrawInbox(const PageContext& page, const Rect& area);
+float HostsHeight(const PageContext& page);
+void DrawHosts(const PageContext& page, const Rect& area);
 float TargetsHeight(const PageContext& page);
 void DrawTargets(const PageContext& page, const Rect& area);
 float FilesystemsHeight(const PageContext& page);
 void DrawFilesystems(const PageContext& page, const Rect& area);
 
-// Containers by the last value of `usage`, highest first, each with its past in the window.
+// A region that scrolls when its rows are taller than it is; `draw` is called for visible rows.
+void ScrollRows(const Canvas& canvas, const char* id, const Rect& area, size_t count, float row_h,
+                const std::function<void(const Canvas&, Rect row, size_t i)>& draw);
+
+// Containers by the last value of `metric`, highest first, each with its past in the window.
 struct RankSpec {
-  std::string id, title, metric, unit;
+  std::string title, metric, unit;
+  ImU32 color;
   bool is_counter = false;  // rate() is applied
 };
+float RankingHeight(const PageContext& page, const RankSpec& spec);
 void DrawRanking(const PageContext& page, const Rect& area, const RankSpec& spec);
 
 }  // namespace deckwatch::dashboard

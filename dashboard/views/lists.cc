@@ -1,6 +1,7 @@
 // The right-hand column of the health home: alert inbox, targets by job, file systems.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "dashboard/views/health.h"
 
@@ -11,24 +12,6 @@ constexpr float kPanelFrame = 46;  // title and paddings of a panel
 constexpr float kAlertHeight = 62;
 constexpr float kTargetRow = 22;
 constexpr float kDiskRow = 38;
-
-// A region that scrolls when its rows are taller than it is. Rows are drawn by `draw(canvas, row)`.
-template <typename Draw>
-void ScrollRows(const Canvas& canvas, const char* id, const Rect& area, size_t count, float row_h,
-                Draw draw) {
-  ImGui::SetCursorScreenPos(area.min());
-  ImGui::BeginChild(id, {area.w, area.h}, false, ImGuiWindowFlags_NoBackground);
-  const Canvas inner(ImGui::GetWindowDrawList(), canvas.theme());
-  const float scroll = ImGui::GetScrollY();
-  const float bar = static_cast<float>(count) * row_h > area.h ? canvas.Px(12) : 0;
-  for (size_t i = 0; i < count; ++i) {
-    const Rect row = {area.x, area.y - scroll + static_cast<float>(i) * row_h, area.w - bar, row_h};
-    if (row.bottom() >= area.y && row.y <= area.bottom()) draw(inner, row, i);
-  }
-  ImGui::SetCursorPos({0, std::max(0.F, static_cast<float>(count) * row_h - 1)});
-  ImGui::Dummy({1, 1});
-  ImGui::EndChild();
-}
 
 void DrawAlertCard(const Canvas& canvas, Rect card, const Alert& alert, int64_t now_ms) {
   const Theme& theme = canvas.theme();
@@ -97,26 +80,30 @@ struct Disk {
   double size = 0, free = 0;
 };
 
+// One entry per device of a host: bind mounts show the same device many times, the shortest path
+// names it.
 std::vector<Disk> Disks(const PageContext& page) {
-  const auto& sizes = page.feed->Range("node_filesystem_size_bytes" + RealFilesystems(),
-                                       page.link->window, page.link->step_ms);
-  const auto& frees = page.feed->Range("node_filesystem_avail_bytes" + RealFilesystems(),
-                                       page.link->window, page.link->step_ms);
-  std::map<std::pair<std::string, std::string>, Disk> by_mount;
-  const auto collect = [&](const Reading<QueryResult>& reading, double Disk::*field) {
+  std::map<std::pair<std::string, std::string>, Disk> by_device;
+  std::set<std::string> hosts;
+  const auto collect = [&](const char* metric, double Disk::*field) {
+    const auto& reading =
+        page.feed->Range(metric + RealFilesystems(), page.link->window, page.link->step_ms);
     if (!reading.data) return;
     for (const Series& s : reading.data->series) {
-      Disk& disk = by_mount[{std::string(s.labels.Get("instance")),
-                             std::string(s.labels.Get("mountpoint"))}];
+      const std::string host(s.labels.Get("instance")), mount(s.labels.Get("mountpoint"));
+      const std::string device(s.labels.Get(s.labels.Has("device") ? "device" : "mountpoint"));
+      Disk& disk = by_device[{host, device}];
+      if (disk.name.empty() || mount.size() < disk.name.size()) disk.name = mount;
       disk.*field = s.value.back();
+      hosts.insert(host);
     }
   };
-  collect(sizes, &Disk::size);
-  collect(frees, &Disk::free);
+  collect("node_filesystem_size_bytes", &Disk::size);
+  collect("node_filesystem_avail_bytes", &Disk::free);
   std::vector<Disk> out;
-  for (auto& [key, disk] : by_mount) {
+  for (auto& [key, disk] : by_device) {
     if (!(disk.size > 0)) continue;
-    disk.name = key.second + "  " + key.first;
+    if (hosts.size() > 1) disk.name += "  on " + key.first;
     out.push_back(disk);
   }
   std::sort(out.begin(), out.end(),
@@ -125,6 +112,28 @@ std::vector<Disk> Disks(const PageContext& page) {
 }
 
 }  // namespace
+
+void ScrollRows(const Canvas& canvas, const char* id, const Rect& area, size_t count, float row_h,
+                const std::function<void(const Canvas&, Rect row, size_t i)>& draw) {
+  ImGui::SetCursorScreenPos(area.min());
+  ImGui::BeginChild(id, {area.w, area.h}, false, ImGuiWindowFlags_NoBackground);
+  const Canvas inner(ImGui::GetWindowDrawList(), canvas.theme());
+  const float scroll = ImGui::GetScrollY();
+  const float bar = static_cast<float>(count) * row_h > area.h ? canvas.Px(12) : canvas.Px(2);
+  for (size_t i = 0; i < count; ++i) {
+    const Rect row = {area.x, area.y - scroll + static_cast<float>(i) * row_h, area.w - bar, row_h};
+    if (row.bottom() >= area.y && row.y <= area.bottom()) draw(inner, row, i);
+  }
+  ImGui::SetCursorPos({0, std::max(0.F, static_cast<float>(count) * row_h - 1)});
+  ImGui::Dummy({1, 1});
+  ImGui::EndChild();
+}
+
+float InboxHeight(const PageContext& page) {
+  const auto& alerts = page.feed->Alerts();
+  const float cards = alerts.data ? static_cast<float>(alerts.data->size()) * kAlertHeight : 0;
+  return page.canvas.Px(kPanelFrame + std::max(cards, 30.F) + 22);
+}
 
 void DrawInbox(const PageContext& page, const Rect& area) {
   const Canvas& canvas = page.canvas;

@@ -2,29 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 namespace deckwatch::dashboard {
 namespace {
 
 constexpr size_t kMaxLines = 400;  // more cannot be told apart; the rest is counted in the title
-constexpr size_t kPaletteSize = 12;
 
 double LastValue(const Series& s) {
   return s.value.empty() || std::isnan(s.value.back()) ? -HUGE_VAL : s.value.back();
-}
-
-// By name, but two lines of one panel get different colours while there are enough.
-void AssignColors(std::vector<PlotLine>* lines) {
-  std::set<size_t> taken;
-  for (PlotLine& line : *lines) {
-    size_t index = SeriesColorIndex(line.name);
-    if (taken.size() < kPaletteSize) {
-      while (taken.contains(index % kPaletteSize)) ++index;
-    }
-    taken.insert(index % kPaletteSize);
-    line.color = SeriesColor(index);
-  }
 }
 
 }  // namespace
@@ -38,7 +23,6 @@ std::string ExpandRate(std::string expr, std::string_view rate) {
 }
 
 std::string ExpandLegend(std::string_view legend, const Labels& labels) {
-  if (legend.empty()) return labels.ToString();
   std::string out;
   while (!legend.empty()) {
     const size_t open = legend.find("{{");
@@ -49,6 +33,22 @@ std::string ExpandLegend(std::string_view legend, const Labels& labels) {
     legend.remove_prefix(close + 2);
   }
   return out + std::string(legend);
+}
+
+std::vector<std::string> DistinctNames(const std::vector<Series>& series) {
+  std::map<std::pair<std::string_view, std::string_view>, size_t> uses;
+  for (const Series& s : series) {
+    for (const LabelRef label : s.labels) ++uses[{label.name, label.value}];
+  }
+  std::vector<std::string> common;
+  for (const auto& [label, count] : uses) {
+    if (count == series.size() && series.size() > 1) common.emplace_back(label.first);
+  }
+  std::vector<std::string> out;
+  for (const Series& s : series) {
+    out.push_back(LabelsBuilder(s.labels).Drop(common).Build().ToString());
+  }
+  return out;
 }
 
 void Panel::Draw(const PageContext& page, const Rect& area, LegendPlace legend) {
@@ -97,20 +97,21 @@ void Panel::Rebuild(const PageContext& page,
   model_.fill = spec_.stacked ? 0.5F : spec_.fill;
   model_.min = spec_.min;
   model_.max = spec_.max;
+  model_.ceiling = spec_.ceiling;
   model_.warn = spec_.warn;
   model_.bad = spec_.bad;
   model_.gap_ms = page.link->step_ms * 3 / 2;
   model_.version = next_version_++;
   warning_.clear();
+  colors_ = {spec_.colors.begin(), spec_.colors.end()};
+  taken_.clear();
+  for (const auto& [name, color] : spec_.colors) taken_.insert(color);
   for (size_t i = 0; i < readings.size(); ++i) {
     if (!readings[i]->data) continue;
     const auto& data = readings[i]->data;
     model_.gap_ms = readings[i]->step_ms * 3 / 2;
     model_.owners.push_back(data);
-    for (const Series& series : data->series) {
-      model_.lines.push_back({ExpandLegend(spec_.queries[i].legend, series.labels), 0, &series,
-                              spec_.queries[i].sign});
-    }
+    AddLines(spec_.queries[i], *data);
     if (!data->warnings.empty()) warning_ = data->warnings.front();
   }
   if (!spec_.stacked) {
@@ -124,7 +125,31 @@ void Panel::Rebuild(const PageContext& page,
                std::to_string(model_.lines.size()) + " series, the highest";
     model_.lines.resize(kMaxLines);
   }
-  AssignColors(&model_.lines);
+}
+
+void Panel::AddLines(const PanelQuery& query, const QueryResult& data) {
+  std::vector<std::string> names;
+  if (query.legend.empty()) names = DistinctNames(data.series);
+  for (size_t i = 0; i < data.series.size(); ++i) {
+    const Series& s = data.series[i];
+    std::string name = names.empty() ? ExpandLegend(query.legend, s.labels) : names[i];
+    if (name.empty() || name == "{}") name = spec_.title;
+    const ImU32 color =
+        ColorOf(query.color_by.empty() ? name : ExpandLegend(query.color_by, s.labels));
+    model_.lines.push_back({std::move(name), color, &s, query.sign});
+  }
+}
+
+// By name, the same everywhere; but two names of one panel get different colours while there are
+// enough.
+ImU32 Panel::ColorOf(const std::string& key) {
+  if (const auto it = colors_.find(key); it != colors_.end()) return it->second;
+  size_t index = SeriesColorIndex(key);
+  if (taken_.size() < kPaletteSize) {
+    while (taken_.contains(SeriesColor(index))) ++index;
+  }
+  taken_.insert(SeriesColor(index));
+  return colors_[key] = SeriesColor(index);
 }
 
 void Panel::DrawNotice(const PageContext& page, const Rect& area) const {

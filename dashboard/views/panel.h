@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,9 +21,10 @@ struct PageContext {
 };
 
 struct PanelQuery {
-  std::string expr;    // "$rate" stands for PageContext::rate
-  std::string legend;  // "{{label}}" is replaced; "" shows the whole label set
-  double sign = 1;     // -1 draws downward
+  std::string expr;           // "$rate" stands for PageContext::rate
+  std::string legend;         // "{{label}}" is replaced; "" shows the whole label set
+  double sign = 1;            // -1 draws downward
+  std::string color_by = "";  // lines whose expansions of this are equal share a colour
 };
 
 struct PanelSpec {
@@ -29,8 +32,9 @@ struct PanelSpec {
   std::vector<PanelQuery> queries;
   bool stacked = false;
   float fill = 0.18F;
-  std::optional<double> min = {}, max = {};  // see PlotModel
+  std::optional<double> min = {}, max = {}, ceiling = {};  // see PlotModel
   std::optional<double> warn = {}, bad = {};
+  std::vector<std::pair<std::string, ImU32>> colors = {};  // fixed ones, by legend
   std::string absent;  // shown when the answers are empty: which metric, who gives it
 };
 
@@ -45,11 +49,15 @@ class Panel {
   // yet.
   void Refresh(const PageContext& page);
   void Rebuild(const PageContext& page, const std::vector<const Reading<QueryResult>*>& readings);
+  void AddLines(const PanelQuery& query, const QueryResult& data);
+  ImU32 ColorOf(const std::string& key);
   void DrawNotice(const PageContext& page, const Rect& area) const;
 
   PanelSpec spec_;
   Plot plot_;
   PlotModel model_;
+  std::map<std::string, ImU32> colors_;  // by colour key, for the present model
+  std::set<ImU32> taken_;
   std::vector<uint64_t> seen_versions_;
   uint64_t next_version_ = 1;
   Status error_;  // of the last attempts
@@ -59,7 +67,9 @@ class Panel {
 
 // "$rate" replaced in `expr`.
 std::string ExpandRate(std::string expr, std::string_view rate);
-// "{{label}}" replaced by the series' labels; "" gives the label set as Prometheus prints it.
+// "{{label}}" replaced by the series' labels.
 std::string ExpandLegend(std::string_view legend, const Labels& labels);
+// One name per series, as Prometheus prints label sets, without the labels that all have in common.
+std::vector<std::string> DistinctNames(const std::vector<Series>& series);
 
 }  // namespace deckwatch::dashboard

@@ -1,6 +1,7 @@
 // Containers ranked by use. Two questions: which are highest now (cheap on any cluster), then the
 // past of just those.
 #include <algorithm>
+#include <cmath>
 
 #include "dashboard/views/health.h"
 
@@ -8,7 +9,7 @@ namespace deckwatch::dashboard {
 namespace {
 
 constexpr int kTop = 12;
-constexpr float kRowHeight = 22;
+constexpr float kRowHeight = 21, kMaxRowHeight = 30;
 
 struct Ranked {
   std::string container;  // the `name` label
@@ -43,6 +44,14 @@ std::string ShownName(const Labels& labels) {
   return out;
 }
 
+// The highest at the end of the window.
+const Reading<QueryResult>& Ranking(const PageContext& page, const RankSpec& spec) {
+  const TimeRange now = {page.link->window.to_ms, page.link->window.to_ms};
+  return page.feed->Range("topk(" + std::to_string(kTop) + ", " +
+                              Usage(spec, "name!=\"\",container!=\"POD\"", page.rate) + ")",
+                          now, page.link->step_ms);
+}
+
 std::vector<Ranked> Top(const QueryResult& result) {
   std::vector<Ranked> out;
   for (const Series& s : result.series) {
@@ -70,35 +79,37 @@ void DrawRow(const PageContext& page, Rect row, const RankSpec& spec, const Rank
              double highest, const Series* past, int64_t gap_ms) {
   const Canvas& canvas = page.canvas;
   const Theme& theme = canvas.theme();
-  const ImU32 color = SeriesColor(SeriesColorIndex(ranked.shown));
   canvas.Text(theme.small, row.CutRight(canvas.Px(92), canvas.Px(10)), kTextColor,
               FormatValue(UnitById(spec.unit), ranked.value), Align::kRight);
   const Rect spark = row.CutRight(row.w * 0.38F, canvas.Px(12)).Inset(0, canvas.Px(3));
-  if (past != nullptr) DrawSparkline(canvas, spark, *past, page.link->window, gap_ms, color);
-  const Rect bar = row.CutRight(row.w * 0.32F, canvas.Px(12)).Inset(0, canvas.Px(8));
+  if (past != nullptr) DrawSparkline(canvas, spark, *past, page.link->window, gap_ms, spec.color);
+  Rect bar = row.CutRight(row.w * 0.32F, canvas.Px(12));
+  bar = bar.Inset(0, std::floor((bar.h - canvas.Px(7)) / 2));
   canvas.Fill(bar, kRaisedColor, canvas.Px(2));
   const float part = highest > 0 ? static_cast<float>(ranked.value / highest) : 0;
-  canvas.Fill({bar.x, bar.y, bar.w * std::clamp(part, 0.F, 1.F), bar.h}, color, canvas.Px(2));
+  canvas.Fill({bar.x, bar.y, bar.w * std::clamp(part, 0.F, 1.F), bar.h}, spec.color, canvas.Px(2));
   canvas.Text(theme.body, row, kTextColor, ranked.shown);
 }
 
 }  // namespace
 
+float RankingHeight(const PageContext& page, const RankSpec& spec) {
+  const auto& ranking = Ranking(page, spec);
+  const bool is_absent = ranking.data && ranking.data->series.empty();
+  const size_t rows = ranking.data ? ranking.data->series.size() : kTop;
+  return page.canvas.Px(is_absent ? 118 : 46 + kMaxRowHeight * static_cast<float>(rows));
+}
+
 void DrawRanking(const PageContext& page, const Rect& area, const RankSpec& spec) {
   const Canvas& canvas = page.canvas;
   const Rect inside = canvas.Panel(area, spec.title);
-  const TimeRange now = {page.link->window.to_ms, page.link->window.to_ms};
-  const auto& ranking =
-      page.feed->Range("topk(" + std::to_string(kTop) + ", " +
-                           Usage(spec, "name!=\"\",container!=\"POD\"", page.rate) + ")",
-                       now, page.link->step_ms);
+  const auto& ranking = Ranking(page, spec);
   if (!ranking.data || ranking.data->series.empty()) {
     const std::string absent =
         spec.metric +
         " is absent on this server. Deckwatch's own container collector (target "
         "deckwatch://containers), the kubelet or cAdvisor gives it.";
-    Rect box = inside.Inset(inside.w * 0.075F, 0);
-    box.CutTop(inside.h * 0.25F);
+    Rect box = inside;
     if (ranking.data) {
       canvas.Text(canvas.theme().strong, box.CutTop(canvas.Px(22)), kMutedColor, "No data");
     }
@@ -111,15 +122,17 @@ void DrawRanking(const PageContext& page, const Rect& area, const RankSpec& spec
   const std::vector<Ranked> top = Top(*ranking.data);
   const auto& history = History(page, spec, top);
   Rect rows = inside;
+  const float row_h = std::floor(std::clamp(rows.h / static_cast<float>(top.size()),
+                                            canvas.Px(kRowHeight), canvas.Px(kMaxRowHeight)));
   for (const Ranked& ranked : top) {
-    if (rows.h < canvas.Px(kRowHeight)) break;
+    if (rows.h < row_h) break;
     const Series* past = nullptr;
     if (history.data) {
       for (const Series& s : history.data->series) {
         if (s.labels.Get("name") == ranked.container) past = &s;
       }
     }
-    DrawRow(page, rows.CutTop(canvas.Px(kRowHeight)), spec, ranked, top.front().value, past,
+    DrawRow(page, rows.CutTop(row_h), spec, ranked, top.front().value, past,
             history.step_ms * 3 / 2);
   }
 }

@@ -24,7 +24,8 @@ Rect DrawFace(const Canvas& canvas, const Rect& area, const TileFace& face) {
   Rect value = inside;
   const Rect figure = value.CutLeft(std::min(value_width + 1, inside.w), canvas.Px(12));
   canvas.Text(canvas.theme().large, figure, face.color, face.value);
-  return {value.x, area.y + canvas.Px(26), value.w, area.h - canvas.Px(36)};
+  const float below = face.note.empty() ? 10 : 26;
+  return {value.x, area.y + canvas.Px(24), value.w, area.h - canvas.Px(24 + below)};
 }
 
 ImU32 ThresholdColor(const TileSpec& spec, double value) {
