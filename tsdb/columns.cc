@@ -1,7 +1,10 @@
 #include "tsdb/columns.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
+
+#include "tsdb/histogram_codec.h"
 
 namespace deckwatch::tsdb {
 
@@ -66,6 +69,13 @@ void MergeColumns(Columns&& add, Columns* out) {
     AppendRange(add, from, j, &merged);
   }
   *out = std::move(merged);
+}
+
+bool SameSample(double a, const HistogramPtr& ha, double b, const HistogramPtr& hb) {
+  if (ha == nullptr && hb == nullptr) {
+    return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+  }
+  return ha != nullptr && hb != nullptr && SameHistogram(*ha, *hb);
 }
 
 void CutRange(int64_t start_ms, int64_t end_ms, Columns* c) {

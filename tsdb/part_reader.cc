@@ -297,6 +297,41 @@ Status PartReader::GetLabels(
   return {};
 }
 
+Result<std::shared_ptr<const PartReader::SeriesMap>> PartReader::Map() const {
+  {
+    MutexLock lock(mutex_);
+    map_used_ = true;
+    if (map_ != nullptr) return map_;
+  }
+  auto map = std::make_shared<SeriesMap>();
+  map->reserve(meta_.series);
+  TRY_ASSIGN(const Postings all, All());
+  TRY(GetLabels(all,
+                [&](uint32_t ordinal, LabelsView l) { map->emplace_back(l.Hash(), ordinal); }));
+  std::sort(map->begin(), map->end());
+  MutexLock lock(mutex_);
+  map_ = map;
+  return std::shared_ptr<const SeriesMap>(map);
+}
+
+Result<uint32_t> PartReader::Find(LabelsView labels) const {
+  TRY_ASSIGN(const auto map, Map());
+  const uint64_t hash = labels.Hash();
+  for (auto it = std::lower_bound(map->begin(), map->end(), std::pair<uint64_t, uint32_t>(hash, 0));
+       it != map->end() && it->first == hash; ++it) {
+    bool same = false;
+    TRY(GetLabels({&it->second, 1}, [&](uint32_t, LabelsView l) { same = l == labels; }));
+    if (same) return it->second;
+  }
+  return Status::NotFound(labels.ToString());
+}
+
+void PartReader::ForgetUnused() const {
+  MutexLock lock(mutex_);
+  if (!map_used_) map_ = nullptr;
+  map_used_ = false;
+}
+
 // ---- samples
 
 Result<PartReader::Clock> PartReader::ReadClock(uint32_t clock) const {

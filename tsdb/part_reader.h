@@ -49,6 +49,12 @@ class PartReader : public PostingsSource {
   Status LabelValues(std::string_view name,
                      const std::function<void(std::string_view)>& visit) const;  // sorted
 
+  // The ordinal of the label set; NotFound when the part has no such series. The first call reads
+  // all labels and keeps 16 bytes per series until ForgetUnused.
+  Result<uint32_t> Find(LabelsView labels) const;
+  // Drops what Find keeps, unless it was used since the last call.
+  void ForgetUnused() const;
+
   // The samples with start_ms <= t <= end_ms.
   Status Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out) const;
   // The same from the bytes of the series' V entry.
@@ -71,6 +77,9 @@ class PartReader : public PostingsSource {
  private:
   using PairTable = std::vector<std::string>;  // by number: PairText
   Result<std::shared_ptr<const PairTable>> Pairs() const;
+  // Label hash and ordinal of every series, sorted.
+  using SeriesMap = std::vector<std::pair<uint64_t, uint32_t>>;
+  Result<std::shared_ptr<const SeriesMap>> Map() const;
   Status Damaged(std::string_view what) const;
 
   const Kv* const kv_;
@@ -80,6 +89,8 @@ class PartReader : public PostingsSource {
   mutable Mutex mutex_;
   mutable std::weak_ptr<const PairTable> pairs_ GUARDED_BY(mutex_);
   mutable std::unordered_map<uint32_t, Clock> clocks_ GUARDED_BY(mutex_);
+  mutable std::shared_ptr<const SeriesMap> map_ GUARDED_BY(mutex_);
+  mutable bool map_used_ GUARDED_BY(mutex_) = false;
 };
 using PartPtr = std::shared_ptr<const PartReader>;
 

@@ -105,6 +105,10 @@ class Store : public Db {
   Result<WindowPtr> CreateWindow(const Window::Info& range);
   Window::Info RangeOf(int64_t t_ms) const;
   Status EnterWindows(const std::vector<Pending>& pending, CommitScope* scope);
+  bool IsCovered(const View& view, const CommitScope& scope, int64_t t_ms) const;
+  Status ReadStored(const View& view, const CommitScope& scope, uint32_t id, int64_t start_ms,
+                    int64_t end_ms, Columns* out) const;
+  Status DropStored(std::vector<Pending>* pending, const CommitScope& scope, AppendResult* result);
   void AppendPending(const std::vector<Pending>& pending, CommitScope* scope, AppendResult* result);
   void AddRegistryEntries(std::vector<uint32_t>* ids, KvBatch* batch);
   void AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* batch);

@@ -309,6 +309,7 @@ Status Store::Maintain() {
   const uint64_t seals = counters_.seals;
   TRY(SealWindows(SealMode::kDue));
   if (counters_.seals != seals) RemoveIdleSeries();
+  for (const PartPtr& p : view()->parts) p->ForgetUnused();
   TRY(ApplyRetention());
   TRY(MergeParts(MergeMode::kDue, [this] { return !stopping_; }));
   return DropStaleTombstones();

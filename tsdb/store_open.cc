@@ -217,6 +217,7 @@ Status Store::ReplayWindow(Window* window) {
     }
     group->ReserveRecords(number + 1);
     if (!group->Replay(it->value())) ++damaged;
+    if (group->samples() > 0) window->Cover(group->max_ms()), window->Cover(group->min_ms());
   }
   // A damaged row costs what it holds; refusing to start would cost everything.
   if (!it->status().ok() || damaged > 0) {

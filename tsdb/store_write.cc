@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "tsdb/columns.h"
 #include "tsdb/store.h"
 
 namespace deckwatch::tsdb {
@@ -179,6 +180,98 @@ Status Store::EnterWindows(const std::vector<Pending>& pending, CommitScope* sco
   return {};
 }
 
+// ---- samples that are stored already, outside of the window they would go to
+
+bool Store::IsCovered(const View& view, const CommitScope& scope, int64_t t_ms) const {
+  if (std::any_of(view.parts.begin(), view.parts.end(),
+                  [&](const PartPtr& p) { return p->Overlaps(t_ms, t_ms); })) {
+    return true;
+  }
+  const Window* own = scope.Find(RangeOf(t_ms));
+  return std::any_of(view.windows.begin(), view.windows.end(), [&](const WindowPtr& w) {
+    return w.get() != own && w->min_ms() <= t_ms && t_ms <= w->max_ms();
+  });
+}
+
+Status Store::ReadStored(const View& view, const CommitScope& scope, uint32_t id, int64_t start_ms,
+                         int64_t end_ms, Columns* out) const {
+  out->Clear();
+  Columns one;
+  const SeriesRef ref = id;
+  std::vector<SeriesPlace> place;
+  Labels labels;
+  index_.Places({&ref, 1}, &place);
+  if (!index_.GetLabels(id, &labels)) return {};
+  for (const PartPtr& part : view.parts) {
+    if (!part->Overlaps(start_ms, end_ms)) continue;
+    const auto ordinal = part->Find(labels);
+    if (!ordinal.ok() && ordinal.status().code() == StatusCode::kNotFound) continue;
+    TRY(ordinal.status());
+    TRY(part->Read(*ordinal, start_ms, end_ms, &one));
+    for (const TombstonePtr& t : view.tombstones) {
+      if (t->Covers(*part) && MatchesAll(t->matchers, labels))
+        CutRange(t->start_ms, t->end_ms, &one);
+    }
+    MergeColumns(std::move(one), out);
+    one.Clear();
+  }
+  for (const WindowPtr& w : view.windows) {
+    const GroupWindow* group = w->FindGroup(place[0].group);
+    const bool own =
+        std::find(scope.windows.begin(), scope.windows.end(), w) != scope.windows.end();
+    if (group == nullptr || own) continue;
+    group->Read(place[0].column, start_ms, end_ms, &one);
+    MergeColumns(std::move(one), out);
+    one.Clear();
+  }
+  return {};
+}
+
+// Takes out of `pending` what other windows or parts hold at the same time. Samples newer than
+// everything sealed, which is nearly all, cost a comparison.
+Status Store::DropStored(std::vector<Pending>* pending, const CommitScope& scope,
+                         AppendResult* result) {
+  const ViewPtr v = view();
+  std::vector<size_t> covered;
+  int64_t last_ms = INT64_MIN;
+  bool is_covered = false;
+  for (size_t i = 0; i < pending->size(); ++i) {
+    const int64_t t_ms = (*pending)[i].t_ms;
+    if (t_ms != last_ms) is_covered = IsCovered(*v, scope, t_ms);
+    last_ms = t_ms;
+    if (is_covered) covered.push_back(i);
+  }
+  if (covered.empty()) return {};
+  std::stable_sort(covered.begin(), covered.end(), [&](size_t a, size_t b) {
+    return (*pending)[a].id < (*pending)[b].id;  // by time within a series already
+  });
+  std::vector<bool> drop(pending->size());
+  Columns stored;
+  for (size_t i = 0; i < covered.size();) {
+    const Pending& first = (*pending)[covered[i]];
+    size_t end = i;
+    while (end < covered.size() && (*pending)[covered[end]].id == first.id) ++end;
+    TRY(ReadStored(*v, scope, first.id, first.t_ms, (*pending)[covered[end - 1]].t_ms, &stored));
+    for (; i < end; ++i) {
+      const Pending& p = (*pending)[covered[i]];
+      const auto at = std::lower_bound(stored.t_ms.begin(), stored.t_ms.end(), p.t_ms);
+      if (at == stored.t_ms.end() || *at != p.t_ms) continue;
+      const auto k = static_cast<size_t>(at - stored.t_ms.begin());
+      const HistogramPtr h = stored.histogram.empty() ? nullptr : stored.histogram[k];
+      const bool same = SameSample(stored.value[k], h, p.input.value,
+                                   p.input.histogram == nullptr ? nullptr : *p.input.histogram);
+      ++(same ? result->duplicate : result->conflicting);
+      drop[covered[i]] = true;
+    }
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < pending->size(); ++i) {
+    if (!drop[i]) (*pending)[kept++] = (*pending)[i];
+  }
+  pending->resize(kept);
+  return {};
+}
+
 void Store::AppendPending(const std::vector<Pending>& pending, CommitScope* scope,
                           AppendResult* result) {
   RowCounts counts;
@@ -202,6 +295,7 @@ void Store::AppendPending(const std::vector<Pending>& pending, CommitScope* scop
     if (record.empty()) continue;
     scope->batch.Put(window->rows(), RowKey(index_.GroupKey(first.group), group.NextRecord()),
                      record);
+    window->Cover(first.t_ms);
     window->last_append_ms = options_.clock->MonotonicMs();
   }
   AddRegistryEntries(&ids, &scope->batch);
@@ -284,6 +378,7 @@ Result<AppendResult> Store::Commit(const WriteBatch& batch) {
     result = {};
   }
   TRY(EnterWindows(pending, &scope));
+  TRY(DropStored(&pending, scope, &result));
   AppendPending(pending, &scope, &result);
   AddMetadata(batch.metadata, &scope.batch);
   for (const WriteBatch::ExemplarSample& e : batch.exemplars) {

@@ -406,15 +406,11 @@ uint64_t Window::bytes() const {
   for (const auto& [id, g] : Groups()) n += g->bytes();
   return n;
 }
-int64_t Window::min_ms() const {
-  int64_t t = INT64_MAX;
-  for (const auto& [id, g] : Groups()) t = std::min(t, g->min_ms());
-  return t;
-}
-int64_t Window::max_ms() const {
-  int64_t t = INT64_MIN;
-  for (const auto& [id, g] : Groups()) t = std::max(t, g->max_ms());
-  return t;
+void Window::Cover(int64_t t_ms) {
+  for (int64_t t = min_ms(); t_ms < t && !min_ms_.compare_exchange_weak(t, t_ms);) {
+  }
+  for (int64_t t = max_ms(); t_ms > t && !max_ms_.compare_exchange_weak(t, t_ms);) {
+  }
 }
 
 }  // namespace deckwatch::tsdb

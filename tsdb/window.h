@@ -125,8 +125,10 @@ class Window {
 
   uint64_t samples() const;
   uint64_t bytes() const;
-  int64_t min_ms() const;
-  int64_t max_ms() const;
+  // The range of what was appended; kept by the writers.
+  int64_t min_ms() const { return min_ms_.load(std::memory_order_relaxed); }
+  int64_t max_ms() const { return max_ms_.load(std::memory_order_relaxed); }
+  void Cover(int64_t t_ms);
   // Monotonic time of the last append, kept by the writers.
   std::atomic<int64_t> last_append_ms{0};
 
@@ -138,6 +140,8 @@ class Window {
   std::vector<std::unique_ptr<GroupWindow>> groups_ GUARDED_BY(mutex_);
   int writers_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
+  std::atomic<int64_t> min_ms_{INT64_MAX};
+  std::atomic<int64_t> max_ms_{INT64_MIN};
 };
 
 }  // namespace deckwatch::tsdb

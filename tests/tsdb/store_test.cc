@@ -99,5 +99,263 @@ TEST_F(StoreTest, KeepsSamplesThroughSealMergeAndReopen) {
   EXPECT_EQ(Select(all, kNow - 1000, kNow - 1)["up{job=\"a\"}"], (Samples{{kNow - 1000, 1}}));
 }
 
+TEST_F(StoreTest, CountsDuplicatesAndKeepsTheStoredOneEverywhere) {
+  const Labels up{{"__name__", "up"}, {"job", "a"}};
+  EXPECT_EQ(Append(up, kNow, 1).appended, 1u);
+  EXPECT_EQ(Append(up, kNow, 1).duplicate, 1u);
+  EXPECT_EQ(Append(up, kNow, 2).conflicting, 1u);
+  EXPECT_EQ(Append(up, kNow - kHour * 30, 7).appended, 1u);
+  EXPECT_EQ(Append(up, kNow - kHour * 30, 7).duplicate, 1u);
+  EXPECT_EQ(Append(up, kNow - kHour * 30, 8).conflicting, 1u);
+  ASSERT_TRUE(db_->Compact().ok());
+  EXPECT_EQ(Append(up, kNow, 1).duplicate, 1u);
+  EXPECT_EQ(Append(up, kNow, 2).conflicting, 1u);
+  EXPECT_EQ(Append(up, kNow - kHour * 30, 9).conflicting, 1u);
+  EXPECT_EQ(Append(up, kNow - kHour * 29, 9).appended, 1u);
+  EXPECT_EQ(Select({})["up{job=\"a\"}"],
+            (Samples{{kNow - kHour * 30, 7}, {kNow - kHour * 29, 9}, {kNow, 1}}));
+}
+
+TEST_F(StoreTest, RefusesWhatIsTooOldOrTooFarAhead) {
+  const Labels up{{"__name__", "up"}};
+  EXPECT_EQ(Append(up, kNow - options_.retention_ms - 1, 1).too_old, 1u);
+  EXPECT_EQ(Append(up, kNow + 600'001, 1).too_far_ahead, 1u);
+  EXPECT_EQ(Append(up, kNow + 600'000, 1).appended, 1u);
+  options_.retention_ms = 100LL * 365 * 24 * kHour;
+  Open();
+  EXPECT_EQ(Append(up, 0, 5).appended, 1u);
+  ASSERT_TRUE(db_->Compact().ok());
+  EXPECT_EQ(Select({}, 0, 0)["up"], (Samples{{0, 5}}));
+}
+
+TEST_F(StoreTest, DeletesWhatIsStoredAndTakesItBackAnew) {
+  const Labels a{{"__name__", "up"}, {"job", "a"}}, b{{"__name__", "up"}, {"job", "b"}};
+  for (int64_t t = kNow - 3; t <= kNow; ++t) Append(a, t, 1), Append(b, t, 1);
+  ASSERT_TRUE(db_->DeleteSeries({Matcher::Equal("job", "a")}, kNow - 2, kNow - 1).ok());
+  const Samples cut = {{kNow - 3, 1}, {kNow, 1}};
+  EXPECT_EQ(Select({})["up{job=\"a\"}"], cut);
+  EXPECT_EQ(Select({})["up{job=\"b\"}"].size(), 4u);
+  Open();
+  EXPECT_EQ(Select({})["up{job=\"a\"}"], cut);
+  EXPECT_EQ(Append(a, kNow - 2, 9).appended, 1u);
+  ASSERT_TRUE(db_->CleanTombstones().ok());
+  ASSERT_TRUE(db_->Compact().ok());
+  EXPECT_EQ(Select({})["up{job=\"a\"}"], (Samples{{kNow - 3, 1}, {kNow - 2, 9}, {kNow, 1}}));
+  EXPECT_EQ(Select({})["up{job=\"b\"}"].size(), 4u);
+}
+
+TEST_F(StoreTest, ForgetsIdleSeriesAndSaysSo) {
+  const Labels up{{"__name__", "up"}};
+  const SeriesRef ref = Ref(up);
+  Append(up, kNow, 1);
+  clock_.AdvanceMs(2 * kHour);
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ(db_->Stats().head_series, 0u);
+  WriteBatch batch;
+  batch.Add(ref, kNow + 2 * kHour, 2);
+  auto r = db_->Commit(batch);
+  ASSERT_TRUE(r.ok());
+  EXPECT_EQ(r->unknown_ref, std::vector<uint32_t>{0});
+  EXPECT_NE(Ref(up), ref);
+  EXPECT_EQ(Append(up, kNow + 2 * kHour, 2).appended, 1u);
+  EXPECT_EQ(Select({})["up"], (Samples{{kNow, 1}, {kNow + 2 * kHour, 2}}));
+}
+
+TEST_F(StoreTest, DropsPartsPastTheRetention) {
+  const Labels up{{"__name__", "up"}};
+  Append(up, kNow, 1);
+  ASSERT_TRUE(db_->Compact().ok());
+  clock_.AdvanceMs(options_.retention_ms + 1);
+  EXPECT_TRUE(Select({})["up"].empty());
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ(db_->Stats().parts, 0u);
+  EXPECT_EQ(db_->Stats().counters.parts_dropped_by_time, 1u);
+}
+
+TEST_F(StoreTest, DropsTheOldestPartsPastTheSizeLimit) {
+  const Labels up{{"__name__", "up"}};
+  Append(up, kNow - 5 * 24 * kHour, 1);
+  Append(up, kNow, 2);
+  ASSERT_TRUE(db_->Compact().ok());
+  ASSERT_EQ(db_->Stats().parts, 2u);
+  options_.retention_bytes = static_cast<int64_t>(db_->Stats().part_bytes) - 1;
+  Open();
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ(db_->Stats().counters.parts_dropped_by_size, 1u);
+}
+
+TEST_F(StoreTest, SecondOpenIsRefusedWithAReason) {
+  const auto second = Db::Open(options_);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().code(), StatusCode::kUnavailable);
+  EXPECT_NE(second.status().message().find("another process"), std::string::npos)
+      << second.status().message();
+}
+
+TEST_F(StoreTest, KeepsStateRows) {
+  ASSERT_TRUE(db_->Apply({{"a/1", "x"}, {"a/2", "y"}, {"b/1", "z"}}).ok());
+  ASSERT_TRUE(db_->Apply({{"a/1", std::nullopt}}).ok());
+  Open();
+  EXPECT_EQ(*db_->Get("a/2"), "y");
+  EXPECT_EQ(db_->Get("a/1").status().code(), StatusCode::kNotFound);
+  std::vector<std::string> keys;
+  ASSERT_TRUE(db_->Scan("a/",
+                        [&](std::string_view k, std::string_view) {
+                          keys.emplace_back(k);
+                          return true;
+                        })
+                  .ok());
+  EXPECT_EQ(keys, std::vector<std::string>{"a/2"});
+}
+
+TEST_F(StoreTest, SnapshotIsAStoreOfItsOwn) {
+  const Labels up{{"__name__", "up"}};
+  Append(up, kNow - kHour, 1);
+  ASSERT_TRUE(db_->Compact().ok());
+  Append(up, kNow, 2);
+  ASSERT_TRUE(db_->Snapshot("s1").ok());
+  EXPECT_EQ(db_->Snapshot("s1").code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(db_->Snapshot("../x").code(), StatusCode::kInvalidArgument);
+  Append(up, kNow + 1, 3);
+  db_.reset();
+  const std::string home = options_.path;
+  options_.path = home + "/snapshots/s1";
+  Open();
+  EXPECT_EQ(Select({})["up"], (Samples{{kNow - kHour, 1}, {kNow, 2}}));
+  db_.reset();
+  options_.path = home;
+}
+
+TEST_F(StoreTest, KeepsHistogramsStartTimesExemplarsAndMetadata) {
+  auto h1 = std::make_shared<Histogram>();
+  h1->integer = true;
+  h1->schema = 3;
+  h1->zero_threshold = 1e-128;
+  h1->count = 5, h1->sum = 2.5, h1->zero_count = 1;
+  h1->positive_spans = {{0, 2}, {3, 1}};
+  h1->positive_buckets = {1, 2, 1};
+  auto h2 = std::make_shared<Histogram>(*h1);
+  h2->count = 7, h2->positive_buckets[1] = 4;
+  auto h3 = std::make_shared<Histogram>();
+  h3->schema = kCustomBucketsSchema;
+  h3->hint = CounterResetHint::kGauge;
+  h3->custom_values = {0.1, 1};
+  h3->sum = StaleNan();
+  const Labels labels{{"__name__", "latency"}};
+  const SeriesRef ref = Ref(labels);
+  for (const auto& [t, h] :
+       std::vector<std::pair<int64_t, HistogramPtr>>{{kNow - 3, h1}, {kNow - 2, h2}, {kNow, h3}}) {
+    WriteBatch b;
+    b.histograms.push_back({ref, t, h});
+    EXPECT_EQ(db_->Commit(b)->appended, 1u);
+    EXPECT_EQ(db_->Commit(b)->duplicate, 1u);
+  }
+  WriteBatch b;
+  b.Add(ref, kNow - 1, 1.5);
+  b.start_ms = {kNow - 1000};
+  b.exemplars.push_back({ref, {Labels{{"trace_id", "7"}}, 0.25, kNow - 1}});
+  b.metadata.push_back({"latency", MetricType::kHistogram, "how long", "seconds"});
+  EXPECT_EQ(db_->Commit(b)->appended, 1u);
+  EXPECT_EQ(db_->Commit(b)->duplicate, 1u);
+  const auto check = [&] {
+    auto querier = db_->NewQuerier();
+    auto set = (*querier)->Select(INT64_MIN, INT64_MAX, {}, {});
+    ASSERT_EQ((*set)->size(), 1u);
+    Columns c;
+    ASSERT_TRUE((*set)->Read(0, &c).ok());
+    ASSERT_EQ(c.t_ms, (std::vector<int64_t>{kNow - 3, kNow - 2, kNow - 1, kNow}));
+    ASSERT_EQ(c.histogram.size(), 4u);
+    EXPECT_EQ(*c.histogram[0], *h1);
+    EXPECT_EQ(*c.histogram[1], *h2);
+    EXPECT_EQ(c.histogram[2], nullptr);
+    EXPECT_TRUE(IsStale(*c.histogram[3]));
+    EXPECT_EQ(c.histogram[3]->custom_values, h3->custom_values);
+    EXPECT_EQ(c.value[2], 1.5);
+    EXPECT_EQ(c.start_ms, (std::vector<int64_t>{0, 0, kNow - 1000, 0}));
+    auto exemplars = (*querier)->Exemplars({});
+    ASSERT_EQ(exemplars->size(), 1u);
+    EXPECT_EQ((*exemplars)[0].exemplars[0].labels.Get("trace_id"), "7");
+    ASSERT_EQ(db_->Metadata("latency").size(), 1u);
+    EXPECT_EQ(db_->Metadata("")[0].help, "how long");
+  };
+  check();
+  Open();
+  check();
+  ASSERT_TRUE(db_->Compact().ok());
+  check();
+  Open();
+  check();
+}
+
+// ---- the model: random work on the store and on a map, compared now and then
+
+TEST_F(StoreTest, AgreesWithAMapUnderRandomWork) {
+  const uint64_t seed = 4711;
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 rng(seed);
+  const auto pick = [&](uint64_t n) { return static_cast<int64_t>(rng() % n); };
+  std::map<std::string, std::map<int64_t, double>> model;
+  std::vector<Labels> all;
+  for (int i = 0; i < 12; ++i) {
+    all.push_back(Labels{{"__name__", i % 3 == 0 ? "up" : "Load" + std::to_string(i % 4)},
+                         {"job", std::to_string(i % 2)},
+                         {"n", std::to_string(i)}});
+  }
+  int64_t now = kNow;
+  const auto compare = [&] {
+    auto got = Select({});
+    std::erase_if(got, [](const auto& s) { return s.second.empty(); });
+    ASSERT_EQ(got.size(), model.size());
+    for (const auto& [name, samples] : model) {
+      EXPECT_EQ(got[name], Samples(samples.begin(), samples.end())) << name;
+    }
+  };
+  for (int step = 0; step < 300 && !HasFailure(); ++step) {
+    const int64_t what = pick(100);
+    if (what < 80) {
+      WriteBatch batch;
+      AppendResult expected;
+      const bool scrape = pick(3) > 0;
+      for (const Labels& l : all) {
+        if (pick(4) == 0) continue;
+        const int64_t t = scrape ? now : now - pick(1'000'000) * (pick(5) == 0 ? 500 : 1);
+        const double v = pick(3) == 0 ? static_cast<double>(pick(1000)) / 10 : 1;
+        batch.Add(Ref(l), t, v);
+        const auto [it, added] = model[l.ToString()].emplace(t, v);
+        (added ? expected.appended : it->second == v ? expected.duplicate : expected.conflicting)++;
+      }
+      const auto got = db_->Commit(batch);
+      ASSERT_TRUE(got.ok());
+      EXPECT_EQ(got->appended, expected.appended);
+      EXPECT_EQ(got->duplicate, expected.duplicate);
+      EXPECT_EQ(got->conflicting, expected.conflicting);
+      clock_.AdvanceMs(15'000);
+      now += 15'000;
+    } else if (what < 84) {
+      Open();
+    } else if (what < 88) {
+      ASSERT_TRUE(db_->Maintain().ok());
+    } else if (what < 90) {
+      ASSERT_TRUE(db_->Compact().ok());
+    } else if (what < 92) {
+      const int64_t start = now - pick(3'000'000), end = start + pick(1'000'000);
+      const std::string job = std::to_string(pick(2));
+      ASSERT_TRUE(db_->DeleteSeries({Matcher::Equal("job", job)}, start, end).ok());
+      for (const Labels& l : all) {
+        if (l.Get("job") != job || !model.contains(l.ToString())) continue;
+        auto& samples = model[l.ToString()];
+        samples.erase(samples.lower_bound(start), samples.upper_bound(end));
+        if (samples.empty()) model.erase(l.ToString());
+      }
+    } else if (what < 93) {
+      clock_.AdvanceMs(2 * kHour);
+      now += 2 * kHour;
+    } else {
+      compare();
+    }
+  }
+  compare();
+}
+
 }  // namespace
 }  // namespace deckwatch::tsdb
