@@ -37,6 +37,7 @@ struct Converter {
       case YAML::NodeType::Null: return Status::Ok();
       case YAML::NodeType::Scalar:
         out->scalar = in.Scalar();
+        if (in.Tag() == "tag:yaml.org,2002:binary") TRY(DecodeBinary(in, &out->scalar));
         out->quoted = in.Tag() == "!";
         out->kind = YamlNode::Kind::kScalar;
         return Status::Ok();
@@ -49,6 +50,14 @@ struct Converter {
         return Status::Ok();
       case YAML::NodeType::Map: out->kind = YamlNode::Kind::kMap; return ConvertMap(in, depth, out);
     }
+    return Status::Ok();
+  }
+
+  // `!!binary` text is base64; the bytes it stands for are what is meant.
+  Status DecodeBinary(const YAML::Node& in, std::string* scalar) {
+    const std::vector<unsigned char> bytes = YAML::DecodeBase64(*scalar);
+    if (bytes.empty() && !scalar->empty()) return Fail(in.Mark(), "!!binary value is not base64");
+    scalar->assign(bytes.begin(), bytes.end());
     return Status::Ok();
   }
 

@@ -43,6 +43,18 @@ Result<int64_t> Duration(const LabelsBuilder& b, std::string_view label, std::st
   return ms;
 }
 
+// As Go's url.Values writes it, so that URLs read the same in the API: a blank becomes '+'.
+std::string QueryEscape(std::string_view text) {
+  std::string out;
+  const std::string escaped = UrlEncode(text);
+  for (size_t i = 0; i < escaped.size(); ++i) {
+    const bool blank = escaped.compare(i, 3, "%20") == 0;
+    out += blank ? '+' : escaped[i];
+    if (blank) i += 2;
+  }
+  return out;
+}
+
 // Parameters of the configuration, their first value overridden by __param_ labels, sorted by name.
 std::string Query(const ScrapeConfig& config, const LabelsBuilder& b) {
   std::map<std::string, std::vector<std::string>> params(config.params.begin(),
@@ -57,7 +69,7 @@ std::string Query(const ScrapeConfig& config, const LabelsBuilder& b) {
   for (const auto& [name, values] : params) {
     for (const std::string& value : values) {
       out += out.empty() ? '?' : '&';
-      out += UrlEncode(name) + "=" + UrlEncode(value);
+      out += QueryEscape(name) + "=" + QueryEscape(value);
     }
   }
   return out;

@@ -60,5 +60,12 @@ TEST(Size, IsPowersOf1024) {
   EXPECT_FALSE(ParseSizeBytes("ten").ok());
 }
 
+TEST(Yaml, BinaryScalarsAreTheirBytes) {
+  const auto root = ParseYaml("a: !!binary \"/w==\"", "f");
+  ASSERT_TRUE(root.ok()) << root.status().message();
+  EXPECT_EQ(root->Find("a")->scalar, "\xff");
+  EXPECT_FALSE(ParseYaml("a: !!binary \"/w==$1\"", "f").ok());
+}
+
 }  // namespace
 }  // namespace deckwatch
