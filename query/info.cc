@@ -36,8 +36,9 @@ class InfoJoin {
   Result<StepVector> Run() {
     TRY(SplitMatchers());
     ignored_.resize(base_.size());
+    // Info series are not enriched themselves; only a matcher that asks for names can tell them.
     for (size_t row = 0; row < base_.size(); ++row) {
-      ignored_[row] = MatchesAll(name_matchers_, base_.series[row].labels);
+      ignored_[row] = asks_for_names_ && MatchesAll(name_matchers_, base_.series[row].labels);
     }
     TRY(SelectInfo());
     for (size_t step = 0; step < base_.steps; ++step) {
@@ -64,6 +65,15 @@ class InfoJoin {
     }
     if (name_matchers_.empty()) {
       name_matchers_.push_back(Matcher::Equal(std::string(kMetricName), std::string(kTargetInfo)));
+    }
+    asks_for_names_ =
+        std::any_of(name_matchers_.begin(), name_matchers_.end(), [](const Matcher& m) {
+          return m.type() == MatchType::kEqual || m.type() == MatchType::kRegex;
+        });
+    if (!asks_for_names_) {
+      TRY_ASSIGN(Matcher any_info,
+                 Matcher::Create(MatchType::kRegex, std::string(kMetricName), ".+_info"));
+      name_matchers_.push_back(std::move(any_info));
     }
     return {};
   }
@@ -92,7 +102,7 @@ class InfoJoin {
       TRY_ASSIGN(Matcher m, Matcher::Create(MatchType::kRegex, name, pattern));
       selector.matchers.push_back(std::move(m));
     }
-    TRY(SelectInstant(ctx_, selector, steps_, Pick::kTimestamp, "info",
+    TRY(SelectInstant(ctx_, selector, steps_, Pick::kInfoTimestamp, "info",
                       [this](StepVector&& block) -> Status {
                         block.charge.Release();
                         info_.Append(std::move(block));
@@ -189,7 +199,8 @@ class InfoJoin {
   const StepVector base_;
   const StepRange& steps_;
   std::vector<Matcher> name_matchers_, data_matchers_;
-  std::vector<bool> ignored_;  // base series that are info metrics themselves
+  bool asks_for_names_ = false;  // some name matcher is positive
+  std::vector<bool> ignored_;    // base series that are info metrics themselves
   StepVector info_;
   using Key = std::pair<std::string, std::string>;  // info metric, identity
   std::vector<Key> info_key_;

@@ -6,6 +6,7 @@
 
 #include "query/functions.h"
 #include "query/histogram_math.h"
+#include "query/label_sets.h"
 #include "query/series_samples.h"
 
 namespace deckwatch::query {
@@ -133,8 +134,8 @@ void HintAll(Columns* c, bool tell_resets) {
 }
 
 // The newest sample in (reference - lookback, reference] of each step, unless it is a stale marker.
-void PickNewest(const Columns& c, const std::vector<int64_t>& reference_ms, int64_t lookback_ms,
-                Pick pick, bool tell_resets, StepVector* out, size_t row) {
+Status PickNewest(const Columns& c, const std::vector<int64_t>& reference_ms, int64_t lookback_ms,
+                  Pick pick, bool tell_resets, StepVector* out, size_t row) {
   size_t next = 0;
   for (size_t step = 0; step < reference_ms.size(); ++step) {
     const int64_t reference = reference_ms[step];
@@ -148,7 +149,11 @@ void PickNewest(const Columns& c, const std::vector<int64_t>& reference_ms, int6
     if (c.t_ms[i] <= reference - lookback_ms) continue;
     const bool histogram = !c.histogram.empty() && c.histogram[i] != nullptr;
     if (histogram ? IsStale(*c.histogram[i]) : IsStale(c.value[i])) continue;
-    if (pick == Pick::kTimestamp) {
+    if (pick == Pick::kInfoTimestamp && histogram) {
+      return ExecutionError("this should be an info metric, with float samples: " +
+                            BracedString(out->series[row].labels));
+    }
+    if (pick == Pick::kTimestamp || pick == Pick::kInfoTimestamp) {
       out->SetFloat(row, step, static_cast<double>(c.t_ms[i]) / 1000);
     } else if (pick == Pick::kStartTimestamp) {
       const int64_t start_ms = c.start_ms.empty() ? 0 : c.start_ms[i];
@@ -159,6 +164,7 @@ void PickNewest(const Columns& c, const std::vector<int64_t>& reference_ms, int6
       out->SetFloat(row, step, c.value[i]);
     }
   }
+  return {};
 }
 
 double Interpolate(const FloatSamples& s, size_t left, int64_t t_ms) {
@@ -346,7 +352,7 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
             samples.SetWindows(reference, ctx.lookback_ms, ctx.lookback_ms);
             PickSmoothed(samples, reference, selector, annotations, out, row);
           } else {
-            PickNewest(columns, reference, ctx.lookback_ms, pick, tell_resets, out, row);
+            TRY(PickNewest(columns, reference, ctx.lookback_ms, pick, tell_resets, out, row));
           }
           if (out->RowEmpty(row)) out->PopRow();
         }
@@ -455,7 +461,13 @@ Status SelectRaw(QueryContext& ctx, const Expr& e, int64_t t_ms, std::vector<Res
     Columns columns;
     TRY(Read(ctx, *set, i, &columns));
     ResultSeries series;
-    for (size_t k = 0; k < columns.size(); ++k) {
+    set->GetLabels(i, &series.labels);
+    const size_t inside = columns.size();
+    if (!columns.histogram.empty()) {
+      TRY(PrependContext(ctx, series.labels, columns.t_ms[0], &columns));
+      HintAll(&columns, false);
+    }
+    for (size_t k = columns.size() - inside; k < columns.size(); ++k) {
       const HistogramPtr h = columns.histogram.empty() ? nullptr : columns.histogram[k];
       if (h ? IsStale(*h) : IsStale(columns.value[k])) continue;
       series.t_ms.push_back(columns.t_ms[k]);
@@ -464,7 +476,6 @@ Status SelectRaw(QueryContext& ctx, const Expr& e, int64_t t_ms, std::vector<Res
       samples += h ? HistogramSampleCost(*h) : 1;
     }
     if (series.t_ms.empty()) continue;
-    set->GetLabels(i, &series.labels);
     bytes += columns.bytes();
     TRY(ctx.budget.Hold(samples, bytes, &charge));
     out->push_back(std::move(series));

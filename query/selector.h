@@ -16,8 +16,9 @@ namespace deckwatch::query {
 // Consecutive rows of a result, in order.
 using BlockSink = std::function<Status(StepVector&& block)>;
 
-// What an instant selector gives for the sample it picks.
-enum class Pick { kValue, kTimestamp, kStartTimestamp };
+// What an instant selector gives for the sample it picks. kInfoTimestamp is the timestamp, and an
+// error for histograms.
+enum class Pick { kValue, kTimestamp, kStartTimestamp, kInfoTimestamp };
 
 // `hint_function`: the innermost function or aggregation around the selector, or "".
 Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& steps, Pick pick,
