@@ -56,6 +56,17 @@ std::string RoutePrefix(const ServeFlags& flags) {
   return prefix;
 }
 
+// Our own metrics as a target without a port: deckwatch://self.
+class SelfCollector : public scraper::Collector {
+ public:
+  explicit SelfCollector(std::function<std::string()> page) : page_(std::move(page)) {}
+  std::string_view name() const override { return "self"; }
+  Result<std::string> Collect() override { return page_(); }
+
+ private:
+  std::function<std::string()> page_;
+};
+
 }  // namespace
 
 // Members in their order of life: each uses only those above it.
@@ -93,7 +104,7 @@ struct App::Impl {
   Status OpenRooms();
   Status LoadAndApply();
   Status Apply(Config c);
-  void ServeMetrics(Response* response);
+  std::string MetricsPage();
   void Lifecycle(std::string_view path, std::function<void(Response*)> action);
   void Stop();
 };
@@ -148,8 +159,10 @@ void App::Impl::Routes() {
     out->Text(200, "Requesting termination... Goodbye!\n");
     kill(getpid(), SIGTERM);
   });
-  http->Route("GET", "/metrics", Lane::kControl,
-              [this](const Request&, Response* out) { ServeMetrics(out); });
+  http->Route("GET", "/metrics", Lane::kControl, [this](const Request&, Response* out) {
+    out->content_type = kPageContentType;
+    out->body = MetricsPage();
+  });
   http->Route("GET", "/version", Lane::kControl, [](const Request&, Response* out) {
     out->Text(200, "{\"version\":\"" + std::string(kPrometheusCompatible) +
                        "\",\"application\":\"Deckwatch " + std::string(kVersion) + "\"}\n");
@@ -221,6 +234,8 @@ Status App::Impl::OpenRooms() {
   scraper::CollectorOptions collector_options;
   scrape_options.collectors.push_back(scraper::NewHostCollector(collector_options));
   scrape_options.collectors.push_back(scraper::NewContainersCollector(collector_options));
+  scrape_options.collectors.push_back(
+      std::make_unique<SelfCollector>([this] { return MetricsPage(); }));
   scraper = std::make_unique<scraper::ScrapeManager>(std::move(scrape_options));
   return {};
 }
@@ -279,7 +294,7 @@ Status App::Impl::Apply(Config c) {
   return {};
 }
 
-void App::Impl::ServeMetrics(Response* response) {
+std::string App::Impl::MetricsPage() {
   SelfMetricsSources sources;
   sources.http = http.get();
   sources.ready = context.ready.load(std::memory_order_acquire);
@@ -292,8 +307,7 @@ void App::Impl::ServeMetrics(Response* response) {
     sources.reload_ok = reload_ok;
     sources.reload_ok_ms = reload_ok_ms;
   }
-  response->content_type = kPageContentType;
-  response->body = SelfMetricsPage(sources);
+  return SelfMetricsPage(sources);
 }
 
 void App::Impl::Stop() {
