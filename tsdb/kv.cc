@@ -219,12 +219,13 @@ Kv::Kv(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Kv::~Kv() = default;
 
 Result<std::unique_ptr<Kv>> Kv::Open(const std::string& path, std::shared_ptr<BlockCache> cache,
-                                     FamilyKind (*kind_of)(std::string_view)) {
+                                     FamilyKind (*kind_of)(std::string_view), OnDamage on_damage) {
   std::error_code ec;
   std::filesystem::create_directories(path, ec);
   if (ec) return Status::Io("create directory " + path + ": " + ec.message());
 
-  const rocksdb::DBOptions db_options = DatabaseOptions();
+  rocksdb::DBOptions db_options = DatabaseOptions();
+  db_options.paranoid_checks = on_damage == OnDamage::kRefuse;
   std::vector<std::string> names;
   if (std::filesystem::exists(path + "/CURRENT")) {
     TRY(FromRocks(rocksdb::DB::ListColumnFamilies(db_options, path, &names))

@@ -36,6 +36,9 @@ enum class FamilyKind {
   kPart,   // filled by Ingest only
 };
 
+// Whether a database with damaged files opens; reads then meet the damage.
+enum class OnDamage { kRefuse, kOpen };
+
 class Family;
 using FamilyPtr = std::shared_ptr<Family>;
 
@@ -115,7 +118,8 @@ class Kv {
   // when another process holds the database.
   static Result<std::unique_ptr<Kv>> Open(const std::string& path,
                                           std::shared_ptr<BlockCache> cache,
-                                          FamilyKind (*kind_of)(std::string_view family));
+                                          FamilyKind (*kind_of)(std::string_view family),
+                                          OnDamage on_damage);
   ~Kv();
 
   std::vector<FamilyPtr> Families() const;  // as of Open and later creations, minus dropped ones

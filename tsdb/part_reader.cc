@@ -149,10 +149,11 @@ bool DecodeHistogramColumn(Reader* in, uint64_t n, size_t first, size_t count,
 
 }  // namespace
 
-Status PartReader::Damaged(std::string_view what) const {
+Status PartReader::Damaged(std::string_view what, const Status& cause) const {
+  const std::string reason = cause.ok() ? "" : " (" + cause.message() + ")";
   return Status::Corruption("part " + std::to_string(id_) + " (" + FormatRfc3339Ms(meta_.min_ms) +
                             " to " + FormatRfc3339Ms(meta_.max_ms) + "): " + std::string(what) +
-                            " is damaged");
+                            " is damaged" + reason);
 }
 
 // ---- index
@@ -167,7 +168,7 @@ Result<Postings> PartReader::Get(std::string_view name, std::string_view value) 
   const auto found = kv_->Get(family_, "P" + PairText(name, value));
   if (!found.ok()) {
     if (found.status().code() == StatusCode::kNotFound) return Postings{};
-    return Damaged("an index block").Annotate(found.status().message());
+    return Damaged("an index block", found.status());
   }
   Postings out;
   Reader in(found->view());
@@ -189,7 +190,7 @@ Status PartReader::GetWhere(std::string_view name, std::string_view prefix,
       return Damaged("postings");
     }
   }
-  return it->status().ok() ? Status() : Damaged("an index block").Annotate(it->status().message());
+  return it->status().ok() ? Status() : Damaged("an index block", it->status());
 }
 
 Status PartReader::LabelNames(const std::function<void(std::string_view)>& visit) const {
@@ -207,7 +208,7 @@ Status PartReader::LabelNames(const std::function<void(std::string_view)>& visit
     from.resize(i);
     from.back() = static_cast<char>(from.back() + 1);
   }
-  if (!it->status().ok()) return Damaged("an index block").Annotate(it->status().message());
+  if (!it->status().ok()) return Damaged("an index block", it->status());
   std::sort(names.begin(), names.end());  // in the keys, short names come first
   for (const std::string& n : names) visit(n);
   return {};
@@ -220,7 +221,7 @@ Status PartReader::LabelValues(std::string_view name,
   for (it->Seek(from); it->Valid() && it->key().starts_with(from); it->Next()) {
     visit(it->key().substr(from.size()));
   }
-  return it->status().ok() ? Status() : Damaged("an index block").Annotate(it->status().message());
+  return it->status().ok() ? Status() : Damaged("an index block", it->status());
 }
 
 Result<std::shared_ptr<const PartReader::PairTable>> PartReader::Pairs() const {
@@ -246,7 +247,7 @@ Result<std::shared_ptr<const PartReader::PairTable>> PartReader::Pairs() const {
       table->push_back(std::move(text));
     }
   }
-  if (!it->status().ok()) return Damaged("an index block").Annotate(it->status().message());
+  if (!it->status().ok()) return Damaged("an index block", it->status());
   if (table->size() != meta_.pairs) return Damaged("the pair table");
   MutexLock lock(mutex_);
   pairs_ = table;
@@ -262,7 +263,7 @@ Status PartReader::GetLabels(
   for (size_t i = 0; i < ordinals.size();) {
     const uint32_t block = ordinals[i] / kSeriesPerBlock;
     const auto found = kv_->Get(family_, PartKey('S', block));
-    if (!found.ok()) return Damaged("a label block").Annotate(found.status().message());
+    if (!found.ok()) return Damaged("a label block", found.status());
     Reader in(found->view());
     ids.clear();
     for (uint32_t ordinal = block * kSeriesPerBlock;
@@ -340,7 +341,7 @@ Result<PartReader::Clock> PartReader::ReadClock(uint32_t clock) const {
     if (const auto it = clocks_.find(clock); it != clocks_.end()) return it->second;
   }
   const auto found = kv_->Get(family_, PartKey('T', clock));
-  if (!found.ok()) return Damaged("a clock").Annotate(found.status().message());
+  if (!found.ok()) return Damaged("a clock", found.status());
   Clock c;
   uint64_t n;
   std::vector<int64_t> times;
@@ -367,7 +368,7 @@ int64_t PartReader::ClockOf(std::string_view entry) {
 Status PartReader::Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out) const {
   out->Clear();
   const auto found = kv_->Get(family_, PartKey('V', ordinal));
-  if (!found.ok()) return Damaged("a value block").Annotate(found.status().message());
+  if (!found.ok()) return Damaged("a value block", found.status());
   return Decode(found->view(), ordinal, start_ms, end_ms, out);
 }
 
@@ -429,7 +430,7 @@ Status PartReader::Verify() const {
     TRY(Decode(it->value(), ordinal, INT64_MIN, INT64_MAX, &columns));
     samples += columns.size();
   }
-  if (!it->status().ok()) return Damaged("a block").Annotate(it->status().message());
+  if (!it->status().ok()) return Damaged("a block", it->status());
   if (ordinal != meta_.series || label_sets != meta_.series || samples != meta_.samples) {
     return Damaged("the number of series or samples");
   }

@@ -80,7 +80,7 @@ class PartReader : public PostingsSource {
   // Label hash and ordinal of every series, sorted.
   using SeriesMap = std::vector<std::pair<uint64_t, uint32_t>>;
   Result<std::shared_ptr<const SeriesMap>> Map() const;
-  Status Damaged(std::string_view what) const;
+  Status Damaged(std::string_view what, const Status& cause = {}) const;
 
   const Kv* const kv_;
   const FamilyPtr family_;

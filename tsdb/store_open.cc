@@ -84,8 +84,8 @@ Status Store::Start() {
 
 Status Store::OpenDatabases() {
   cache_ = std::make_shared<BlockCache>(static_cast<size_t>(options_.memory_bytes / 4));
-  TRY_ASSIGN(head_, Kv::Open(options_.path + "/head", cache_, HeadKind));
-  TRY_ASSIGN(parts_, Kv::Open(options_.path + "/parts", cache_, PartsKind));
+  TRY_ASSIGN(head_, Kv::Open(options_.path + "/head", cache_, HeadKind, OnDamage::kRefuse));
+  TRY_ASSIGN(parts_, Kv::Open(options_.path + "/parts", cache_, PartsKind, OnDamage::kOpen));
   TRY_ASSIGN(meta_, head_->GetOrCreate("meta"));
   TRY_ASSIGN(series_, head_->GetOrCreate("series"));
   TRY_ASSIGN(state_, head_->GetOrCreate("state"));
