@@ -8,22 +8,14 @@ namespace deckwatch::dashboard {
 namespace {
 
 constexpr float kRowHeight = 20;
-constexpr float kColumnWidth = 66;
+constexpr float kColumnWidth = 60, kWideColumn = 104;
+constexpr float kWideLegend = 420;  // from this width on there is room for long units
 
-Rect FigureColumn(const Canvas& canvas, Rect* row) {
-  return row->CutRight(canvas.Px(kColumnWidth), canvas.Px(2));
+Rect FigureColumn(const Canvas& canvas, Rect* row, bool is_wide) {
+  return row->CutRight(canvas.Px(is_wide ? kWideColumn : kColumnWidth), canvas.Px(2));
 }
 
 }  // namespace
-
-float Plot::LegendWidth(const Canvas& canvas, const PlotModel& model, float room) {
-  constexpr size_t kMeasured = 40;
-  float name = canvas.Px(60);
-  for (size_t i = 0; i < std::min(model.lines.size(), kMeasured); ++i) {
-    name = std::max(name, canvas.Width(canvas.theme().small, model.lines[i].name));
-  }
-  return std::min(name + canvas.Px(20 + 3 * (kColumnWidth + 2) + 14), room * 0.45F);
-}
 
 void Plot::DrawLegend(const Canvas& canvas, const Rect& area, const PlotModel& model,
                       const PlotLink& link) {
@@ -32,11 +24,14 @@ void Plot::DrawLegend(const Canvas& canvas, const Rect& area, const PlotModel& m
   Rect body = area;
   Rect header = body.CutTop(row_h);
   header.CutRight(canvas.Px(8));
+  const bool is_wide = area.w >= canvas.Px(kWideLegend);
   const bool at_cursor = link.cursor_ms.has_value();
-  canvas.Text(theme.small, FigureColumn(canvas, &header), kAccentColor, at_cursor ? "here" : "last",
+  canvas.Text(theme.small, FigureColumn(canvas, &header, is_wide), kAccentColor,
+              at_cursor ? "here" : "last", Align::kRight);
+  canvas.Text(theme.small, FigureColumn(canvas, &header, is_wide), kAccentColor, "max",
               Align::kRight);
-  canvas.Text(theme.small, FigureColumn(canvas, &header), kAccentColor, "max", Align::kRight);
-  canvas.Text(theme.small, FigureColumn(canvas, &header), kAccentColor, "mean", Align::kRight);
+  canvas.Text(theme.small, FigureColumn(canvas, &header, is_wide), kAccentColor, "mean",
+              Align::kRight);
 
   ImGui::SetCursorScreenPos(body.min());
   ImGui::BeginChild("legend", {body.w, body.h}, false, ImGuiWindowFlags_NoBackground);
@@ -65,6 +60,7 @@ void Plot::LegendRow(const Canvas& canvas, const Rect& row_area, const PlotModel
   ImGui::PopID();
   if (hit.hovered) canvas.Fill(row, kHoverColor, canvas.Px(3));
   if (hit.clicked) ToggleLine(model, line, !ImGui::GetIO().KeyCtrl);
+  const bool is_wide = row.w >= canvas.Px(kWideLegend - 8);
   const bool is_hidden = hidden_.contains(l.name);
   const ImU32 text = is_hidden ? kFaintColor : kTextColor;
   const LineStats& stats = scene_.stats()[line];
@@ -73,11 +69,11 @@ void Plot::LegendRow(const Canvas& canvas, const Rect& row_area, const PlotModel
     const auto at = scene_.Find(line, *link.cursor_ms);
     last = at ? FormatValue(*model.unit, at->value) : "–";
   }
-  canvas.Text(theme.small, FigureColumn(canvas, &row), text, last, Align::kRight);
-  canvas.Text(theme.small, FigureColumn(canvas, &row), text, FormatValue(*model.unit, stats.max),
-              Align::kRight);
-  canvas.Text(theme.small, FigureColumn(canvas, &row), text, FormatValue(*model.unit, stats.mean),
-              Align::kRight);
+  canvas.Text(theme.small, FigureColumn(canvas, &row, is_wide), text, last, Align::kRight);
+  canvas.Text(theme.small, FigureColumn(canvas, &row, is_wide), text,
+              FormatValue(*model.unit, stats.max), Align::kRight);
+  canvas.Text(theme.small, FigureColumn(canvas, &row, is_wide), text,
+              FormatValue(*model.unit, stats.mean), Align::kRight);
   const Rect mark = row.CutLeft(canvas.Px(12), canvas.Px(8));
   canvas.Fill({mark.x, mark.y + row.h / 2 - canvas.Px(1.5F), mark.w, canvas.Px(3)},
               is_hidden ? kFaintColor : l.color, 1);

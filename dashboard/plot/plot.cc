@@ -7,6 +7,7 @@ namespace deckwatch::dashboard {
 namespace {
 
 constexpr float kMinDragPixels = 5;
+constexpr float kLegendWidth = 318;  // the same for all, so that plots of a column line up
 
 void DashedHLine(const Canvas& canvas, float x0, float x1, float y, ImU32 color) {
   const float dash = canvas.Px(6), gap = canvas.Px(4);
@@ -28,7 +29,8 @@ void Plot::Draw(const Canvas& canvas, const char* id, const Rect& area, const Pl
   Rect plot_area = area;
   Rect legend_area;
   if (legend == LegendPlace::kRight) {
-    legend_area = plot_area.CutRight(LegendWidth(canvas, model, area.w), canvas.Px(12));
+    legend_area =
+        plot_area.CutRight(std::min(canvas.Px(kLegendWidth), area.w * 0.45F), canvas.Px(12));
   } else if (legend == LegendPlace::kBottom) {
     const float rows = static_cast<float>(model.lines.size()) + 1;
     legend_area = plot_area.CutBottom(std::min(rows * canvas.Px(20), area.h * 0.4F), canvas.Px(4));

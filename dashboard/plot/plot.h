@@ -43,7 +43,6 @@ class Plot {
   void Interact(const Canvas& canvas, PlotLink* link);
   void DrawCrosshair(const Canvas& canvas, const PlotModel& model, const PlotLink& link) const;
   void DrawTooltip(const Canvas& canvas, const PlotModel& model, int64_t t_ms) const;
-  static float LegendWidth(const Canvas& canvas, const PlotModel& model, float room);
   void DrawLegend(const Canvas& canvas, const Rect& area, const PlotModel& model,
                   const PlotLink& link);
   void LegendRow(const Canvas& canvas, const Rect& row, const PlotModel& model, size_t line,

@@ -113,7 +113,7 @@ void PlotScene::BuildAxes(const Canvas& canvas, const Rect& area) {
     gutter = std::max(gutter, canvas.Width(canvas.theme().small, label) + canvas.Px(10));
   }
   plot_.CutLeft(gutter);
-  time_ticks_ = MakeTimeTicks(window_, std::max(1, static_cast<int>(plot_.w / canvas.Px(84))));
+  time_ticks_ = MakeTimeTicks(window_, std::max(1, static_cast<int>(plot_.w / canvas.Px(66))));
 }
 
 void PlotScene::BuildMesh(const Canvas& canvas) {

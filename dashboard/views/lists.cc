@@ -10,7 +10,7 @@ namespace {
 
 constexpr float kPanelFrame = 46;  // title and paddings of a panel
 constexpr float kAlertHeight = 62;
-constexpr float kTargetRow = 22;
+constexpr float kTargetRow = 20;
 constexpr float kDiskRow = 38;
 
 void DrawAlertCard(const Canvas& canvas, Rect card, const Alert& alert, int64_t now_ms) {
@@ -54,25 +54,60 @@ void AlertTooltip(const Alert& alert) {
   ImGui::EndTooltip();
 }
 
+ImU32 HealthColor(const Target& t) {
+  return t.health == "up" ? kGoodColor : t.health == "down" ? kBadColor : kWarnColor;
+}
+
+void StatusDot(const Canvas& canvas, const Rect& box, ImU32 color) {
+  canvas.list()->AddCircleFilled({box.x + canvas.Px(4), box.y + box.h / 2}, canvas.Px(3.5F), color);
+}
+
+// A row of the target list: a job with its count, or one of its targets.
+struct TargetLine {
+  const Target* target = nullptr;  // null: a job
+  std::string job;
+  int up = 0, total = 0;
+};
+
+// Jobs with their targets; where there are many, only those that are not up are listed by name.
+std::vector<TargetLine> TargetLines(const std::vector<Target>& targets) {
+  constexpr size_t kListAll = 16;
+  std::vector<TargetLine> out;
+  size_t header = 0;
+  for (const Target& t : targets) {  // sorted by job
+    if (out.empty() || out[header].job != t.job) {
+      header = out.size();
+      out.push_back({.job = t.job});
+    }
+    ++out[header].total;
+    out[header].up += t.health == "up";
+    if (t.health != "up" || targets.size() <= kListAll) out.push_back({.target = &t, .job = t.job});
+  }
+  return out;
+}
+
+void DrawJobRow(const Canvas& canvas, Rect row, const TargetLine& line) {
+  const Theme& theme = canvas.theme();
+  const bool all_up = line.up == line.total;
+  canvas.Text(theme.small, row.CutRight(canvas.Px(70), canvas.Px(6)),
+              all_up ? kMutedColor : kBadColor,
+              std::to_string(line.up) + " / " + std::to_string(line.total) + " up", Align::kRight);
+  canvas.Text(theme.small, row, kTextColor, line.job);
+}
+
 void DrawTargetRow(const Canvas& canvas, Rect row, const Target& t, int64_t now_ms) {
   const Theme& theme = canvas.theme();
-  const ImU32 color = t.health == "up" ? kGoodColor : t.health == "down" ? kBadColor : kWarnColor;
-  const Rect dot = row.CutLeft(canvas.Px(8), canvas.Px(8));
-  canvas.list()->AddCircleFilled({dot.x + canvas.Px(4), dot.y + dot.h / 2}, canvas.Px(3.5F), color);
+  row.CutLeft(canvas.Px(10));
+  StatusDot(canvas, row.CutLeft(canvas.Px(8), canvas.Px(8)), HealthColor(t));
   const bool is_late =
       t.interval_ms > 0 && t.last_scrape_ms > 0 && now_ms - t.last_scrape_ms > 3 * t.interval_ms;
-  const std::string age =
-      t.last_scrape_ms == 0 ? "never scraped" : FormatAge(now_ms - t.last_scrape_ms);
-  const Rect age_box = row.CutRight(canvas.Px(t.last_scrape_ms == 0 ? 90 : 40), canvas.Px(6));
-  canvas.Text(theme.small, age_box, is_late ? kWarnColor : kMutedColor, age, Align::kRight);
-  canvas.Text(theme.small, row.CutLeft(row.w * 0.36F, canvas.Px(6)), kTextColor, t.job);
-  if (t.last_error.empty()) {
-    canvas.Text(theme.small, row, kMutedColor, t.instance);
-  } else {
-    const float used = canvas.Text(theme.small, row, kMutedColor, t.instance);
-    row.CutLeft(used, canvas.Px(8));
-    canvas.Text(theme.small, row, kBadColor, t.last_error);
-  }
+  const bool is_new = t.last_scrape_ms == 0;
+  const std::string age = is_new ? "not scraped yet" : FormatAge(now_ms - t.last_scrape_ms);
+  canvas.Text(theme.small, row.CutRight(canvas.Px(is_new ? 96 : 40), canvas.Px(6)),
+              is_late ? kWarnColor : kMutedColor, age, Align::kRight);
+  const float used = canvas.Text(theme.small, row, kMutedColor, t.instance);
+  row.CutLeft(used, canvas.Px(8));
+  canvas.Text(theme.small, row, kBadColor, t.last_error);
 }
 
 struct Disk {
@@ -184,7 +219,7 @@ void DrawInbox(const PageContext& page, const Rect& area) {
 
 float TargetsHeight(const PageContext& page) {
   const auto& targets = page.feed->Targets();
-  const size_t rows = targets.data ? std::max<size_t>(1, targets.data->size()) : 1;
+  const size_t rows = targets.data ? std::max<size_t>(1, TargetLines(*targets.data).size()) : 1;
   return page.canvas.Px(kPanelFrame + kTargetRow * static_cast<float>(rows));
 }
 
@@ -199,9 +234,14 @@ void DrawTargets(const PageContext& page, const Rect& area) {
                                     : "Loading…");
     return;
   }
-  ScrollRows(canvas, "targets", inside, targets.data->size(), canvas.Px(kTargetRow),
-             [&](const Canvas& inner, const Rect& row, size_t i) {
-               const Target& t = (*targets.data)[i];
+  const std::vector<TargetLine> lines = TargetLines(*targets.data);
+  ScrollRows(canvas, "targets", inside, lines.size(), canvas.Px(kTargetRow),
+             [&](const Canvas& inner, Rect row, size_t i) {
+               if (lines[i].target == nullptr) {
+                 DrawJobRow(inner, row, lines[i]);
+                 return;
+               }
+               const Target& t = *lines[i].target;
                DrawTargetRow(inner, row, t, page.feed->NowMs());
                if (!t.last_error.empty() && ImGui::IsMouseHoveringRect(row.min(), row.max())) {
                  ImGui::SetTooltip("%s\n%s", t.scrape_url.c_str(), t.last_error.c_str());
