@@ -1,5 +1,7 @@
 // docker_sd_configs: asks a Docker Engine (or what speaks its API) for its containers. Labels and
 // defaults: Prometheus discovery/moby/docker.go.
+#include <algorithm>
+
 #include "base/http_client.h"
 #include "scraper/discovery/docker_targets.h"
 #include "scraper/discovery/mechanisms.h"
@@ -8,6 +10,9 @@
 
 namespace deckwatch::scraper {
 namespace {
+
+// An engine under load may need longer than a very short interval.
+constexpr int64_t kMinTimeoutMs = 5'000;
 
 using Filter = std::pair<std::string, std::vector<std::string>>;
 
@@ -58,7 +63,7 @@ class DockerApi {
   Result<Json> Get(const std::string& path, const std::stop_token& stop) {
     HttpRequest request;
     request.url = base_ + path;
-    request.timeout_ms = options_.refresh_interval_ms;
+    request.timeout_ms = std::max(options_.refresh_interval_ms, kMinTimeoutMs);
     request.stop = stop;
     TRY_ASSIGN(const HttpResponse answer, client_.Do(request));
     if (answer.status != 200) {

@@ -36,7 +36,7 @@ TEST(YamlDecoder, ErrorsNameFileLineKeyAndReason) {
   EXPECT_EQ(Decode("name: a\nintervall: 5s\n", &s).message(),
             "x.yml:2: section: intervall: unknown key");
   EXPECT_EQ(Decode("name: a\n\ninterval: 5x\n", &s).message(),
-            "x.yml:3: section: interval: not a valid duration string: \"5x\"");
+            "x.yml:3: section: interval: unknown unit \"x\" in duration \"5x\"");
   EXPECT_EQ(Decode("flag: maybe", &s).message(),
             "x.yml:1: section: flag: expected true or false, got \"maybe\"");
   EXPECT_NE(Decode("name: a\nname: b", &s).message().find("given twice"), std::string::npos);
