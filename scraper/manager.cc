@@ -26,6 +26,7 @@ namespace deckwatch::scraper {
 namespace {
 
 constexpr int64_t kIdleWaitMs = 1000;
+constexpr int64_t kBusyWaitMs = 100;    // a gone target whose last scrape still runs is asked again
 constexpr int64_t kWallStepMs = 1000;   // a larger jump of the wall clock makes a new schedule
 constexpr int64_t kSyncPauseMs = 1000;  // at least between two syncs after discovery
 constexpr size_t kWorkQueue = 1 << 20;  // a target has at most one task, so this is never full
@@ -165,6 +166,7 @@ class ScrapeManager::Impl {
                int64_t start_ns);
   void Write(const ActiveTargetPtr& active, const ScrapeTiming& timing, FetchResult result);
   void Record(ActiveTarget* active, const ScrapeTiming& timing, const ScrapeReport& report);
+  void Done(const ActiveTargetPtr& active);
   void TakeWritten();
 
   ScrapeManagerOptions options_;
@@ -182,6 +184,7 @@ class ScrapeManager::Impl {
   std::map<std::string, Pool> pools_;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> queue_;
   std::map<Identity, ActiveTargetPtr> retired_;
+  int64_t next_end_ms_ = INT64_MAX;  // when one of retired_ may be over; not later than that
   int64_t wall_offset_ms_ = 0;
   size_t busy_ = 0;
 
@@ -300,6 +303,7 @@ void ScrapeManager::Impl::Retire(const ActiveTargetPtr& active) {
       active->busy ? NextOnGrid(clock_.WallMs(), interval_ms, active->phase_ms) : active->due_ms;
   active->write_end_ms = active->end_ms + interval_ms + interval_ms / 10;
   retired_[active->target.identity] = active;
+  next_end_ms_ = std::min(next_end_ms_, active->write_end_ms);
 }
 
 void ScrapeManager::Impl::Publish() {
@@ -330,6 +334,7 @@ void ScrapeManager::Impl::NoticeWallStep() {
     active->end_ms += step_ms;
     active->write_end_ms += step_ms;
   }
+  next_end_ms_ = INT64_MIN;  // found anew
 }
 
 int64_t ScrapeManager::Impl::NextEventMs() const {
@@ -349,19 +354,26 @@ void ScrapeManager::Impl::StartDue() {
 }
 
 void ScrapeManager::Impl::EndRetired() {
-  if (retired_.empty()) return;
   const int64_t now_ms = clock_.WallMs();
+  if (retired_.empty() || now_ms < next_end_ms_) return;
+  next_end_ms_ = INT64_MAX;
   std::set<std::string_view> live;  // labels of active targets: their series go on
   for (const auto& [job, pool] : pools_) {
     for (const auto& [identity, active] : pool.active) live.insert(active->target.labels.encoded());
   }
   std::erase_if(retired_, [&](const auto& entry) {
     const ActiveTargetPtr& active = entry.second;
-    if (active->busy || now_ms < active->write_end_ms) return false;
+    if (active->busy || now_ms < active->write_end_ms) {
+      next_end_ms_ = std::min(next_end_ms_, std::max(active->write_end_ms, now_ms + kBusyWaitMs));
+      return false;
+    }
     if (active->writer != nullptr && !live.contains(active->target.labels.encoded())) {
+      active->busy = true;
+      ++busy_;
       const auto end = [this, active] {
         const Status status = active->writer->WriteEnd(active->end_ms, options_.appender);
         if (!status.ok()) LogError("stale markers were not stored", {{"error", status}});
+        Done(active);
       };
       if (!workers_->TrySubmit(end)) end();
     }
@@ -430,6 +442,11 @@ void ScrapeManager::Impl::Write(const ActiveTargetPtr& active, const ScrapeTimin
   const ScrapeReport report = active->writer->Write(std::move(result), timing, options_.appender);
   counters_.Count(report);
   Record(active.get(), timing, report);
+  Done(active);
+}
+
+// Called by whoever wrote: gives the target back to the event loop.
+void ScrapeManager::Impl::Done(const ActiveTargetPtr& active) {
   {
     MutexLock lock(mutex_);
     written_.push_back(active);
