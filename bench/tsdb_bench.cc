@@ -1,0 +1,358 @@
+// The store on recorded pages: bytes per sample, time per sample of writing, sealing and reading,
+// memory per series, time to open again. Every answer is compared with what was written.
+//
+//   tsdb_bench DIRECTORY [--rounds N] [--stride N] [--copies N] [--store PATH]
+//
+// DIRECTORY holds *.rec.zst: frames `#@ <unix_ms> <bytes>\n<page>` of text exposition. Each round
+// is stamped 15 s after the one before. `--copies` writes each page as that many instances.
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <unistd.h>
+#include <zstd.h>
+
+#include "base/clock.h"
+#include "base/sample.h"
+#include "tsdb/db.h"
+
+namespace deckwatch::tsdb {
+namespace {
+
+constexpr int64_t kStart = 1'800'000'000'000;
+constexpr int64_t kStepMs = 15'000;
+
+struct Target {
+  std::string job;
+  std::vector<Labels> labels;  // by series number
+  struct Row {
+    std::vector<uint32_t> series;
+    std::vector<double> value;
+  };
+  std::vector<Row> rounds;
+};
+
+std::string Decompress(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string packed((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  std::string out, chunk(1 << 20, 0);
+  ZSTD_DCtx* context = ZSTD_createDCtx();
+  ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, 27);
+  ZSTD_inBuffer input{packed.data(), packed.size(), 0};
+  while (input.pos < input.size) {
+    ZSTD_outBuffer output{chunk.data(), chunk.size(), 0};
+    const size_t r = ZSTD_decompressStream(context, &output, &input);
+    if (ZSTD_isError(r) != 0) break;
+    out.append(chunk, 0, output.pos);
+  }
+  ZSTD_freeDCtx(context);
+  return out;
+}
+
+Labels ParseKey(std::string_view key, const std::string& job) {
+  LabelsBuilder b;
+  const size_t brace = key.find('{');
+  b.Set(kMetricName, key.substr(0, brace)).Set("job", job);
+  if (brace == std::string_view::npos) return b.Build();
+  for (size_t i = brace + 1; i < key.size() && key[i] != '}';) {
+    const size_t equals = key.find('=', i);
+    std::string value;
+    size_t k = equals + 2;
+    for (; key[k] != '"'; ++k) {
+      if (key[k] == '\\') ++k;
+      value += key[k];
+    }
+    b.Set(key.substr(i, equals - i), value);
+    i = key[k + 1] == ',' ? k + 2 : k + 1;
+  }
+  return b.Build();
+}
+
+Target LoadTarget(const std::filesystem::path& path, size_t rounds, size_t stride) {
+  Target t;
+  t.job = path.filename().string().substr(0, path.filename().string().find('.'));
+  const std::string text = Decompress(path);
+  std::unordered_map<std::string, uint32_t> numbers;
+  size_t frame = 0;
+  for (size_t at = 0; at < text.size() && t.rounds.size() < rounds; ++frame) {
+    const size_t line_end = text.find('\n', at);
+    const size_t bytes = std::strtoull(text.c_str() + text.rfind(' ', line_end), nullptr, 10);
+    const std::string_view page = std::string_view(text).substr(line_end + 1, bytes);
+    at = line_end + 1 + bytes;
+    if (frame % stride != 0) continue;
+    Target::Row row;
+    std::vector<bool> seen;
+    for (size_t i = 0; i < page.size();) {
+      const size_t end = std::min(page.find('\n', i), page.size());
+      const std::string_view line = page.substr(i, end - i);
+      i = end + 1;
+      if (line.empty() || line[0] == '#') continue;
+      const size_t brace = line.rfind('}');
+      const size_t space = line.find(' ', brace == std::string_view::npos ? 0 : brace);
+      double v;
+      if (space == std::string_view::npos ||
+          !ParseFloat(line.substr(space + 1, line.find(' ', space + 1) - space - 1), &v)) {
+        continue;
+      }
+      const auto [it, added] =
+          numbers.emplace(line.substr(0, space), static_cast<uint32_t>(t.labels.size()));
+      if (added) t.labels.push_back(ParseKey(line.substr(0, space), t.job));
+      row.series.push_back(it->second);
+      row.value.push_back(v);
+    }
+    t.rounds.push_back(std::move(row));
+  }
+  return t;
+}
+
+double CpuSeconds() {
+  timespec ts;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+  return static_cast<double>(ts.tv_sec) + static_cast<double>(ts.tv_nsec) * 1e-9;
+}
+double WallSeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+uint64_t ResidentBytes() {
+  std::ifstream in("/proc/self/statm");
+  uint64_t size = 0, resident = 0;
+  in >> size >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+class Bench {
+ public:
+  Bench(std::vector<Target> targets, size_t copies, std::string path)
+      : targets_(std::move(targets)), copies_(copies), clock_(kStart) {
+    options_.path = std::move(path);
+    options_.clock = &clock_;
+    options_.background = false;
+  }
+
+  int Run() {
+    std::filesystem::remove_all(options_.path);
+    const uint64_t before = ResidentBytes();
+    if (!Open()) return 1;
+    ResolveAll();
+    Write();
+    const DbStats stats = db_->Stats();
+    std::printf("memory     %.0f B/series resident, %.0f B/series counted; %" PRIu64
+                " samples in open windows\n",
+                static_cast<double>(ResidentBytes() - before) / static_cast<double>(series_),
+                static_cast<double>(stats.head_bytes) / static_cast<double>(series_),
+                stats.head_samples);
+    double wall = WallSeconds();
+    if (!Open()) return 1;
+    std::printf("open       %.3f s with %" PRIu64 " series and %" PRIu64 " samples in the log\n",
+                WallSeconds() - wall, stats.head_series, stats.head_samples);
+    double cpu = CpuSeconds();
+    if (const Status s = db_->Compact(); !s.ok()) return Fail(s);
+    std::printf("compact    %.1f M samples/s\n",
+                static_cast<double>(samples_) / (CpuSeconds() - cpu) / 1e6);
+    PrintBytes();
+    const bool right = Scan("scan cold ") && Scan("scan warm ");
+    db_.reset();
+    std::filesystem::remove_all(options_.path);
+    return right ? 0 : 1;
+  }
+
+ private:
+  static int Fail(const Status& s) {
+    std::fprintf(stderr, "%s\n", s.message().c_str());
+    return 1;
+  }
+  bool Open() {
+    db_.reset();
+    auto db = Db::Open(options_);
+    if (!db.ok()) return Fail(db.status()) == 0;
+    db_ = std::move(db).value();
+    return true;
+  }
+
+  void ResolveAll() {
+    std::vector<Labels>& labels = labels_;
+    for (const Target& t : targets_) {
+      for (size_t c = 0; c < copies_; ++c) {
+        for (const Labels& l : t.labels) {
+          labels.push_back(
+              LabelsBuilder(l).Set("instance", "host-" + std::to_string(c) + ":9100").Build());
+        }
+      }
+    }
+    series_ = labels.size();
+    const std::vector<LabelsView> views(labels.begin(), labels.end());
+    refs_.resize(views.size());
+    const double cpu = CpuSeconds();
+    (void)db_->Resolve(views, 0, refs_);
+    const double created = CpuSeconds() - cpu;
+    (void)db_->Resolve(views, 0, refs_);
+    const double found = CpuSeconds() - cpu - created;
+    std::printf("series     %zu; new %.0f k/s, known %.1f M/s\n", series_,
+                static_cast<double>(series_) / created / 1e3,
+                static_cast<double>(series_) / found / 1e6);
+  }
+
+  void Write() {
+    size_t rounds = 0;
+    for (const Target& t : targets_) rounds = std::max(rounds, t.rounds.size());
+    double cpu = 0, maintain = 0;
+    WriteBatch batch;
+    for (size_t r = 0; r < rounds; ++r) {
+      const int64_t t_ms = kStart + static_cast<int64_t>(r) * kStepMs;
+      size_t base = 0;
+      for (const Target& t : targets_) {
+        for (size_t c = 0; c < copies_; ++c, base += t.labels.size()) {
+          if (r >= t.rounds.size()) continue;
+          batch.Clear();
+          for (size_t i = 0; i < t.rounds[r].series.size(); ++i) {
+            batch.Add(refs_[base + t.rounds[r].series[i]], t_ms, t.rounds[r].value[i]);
+          }
+          const double from = CpuSeconds();
+          const auto result = db_->Commit(batch);
+          cpu += CpuSeconds() - from;
+          if (!result.ok()) continue;
+          samples_ += result->appended;
+          if (!result->unknown_ref.empty()) samples_ += CommitForgotten(batch, t, r, base, *result);
+        }
+      }
+      clock_.AdvanceMs(kStepMs);
+      if (r % 20 == 19) {
+        const double from = CpuSeconds();
+        (void)db_->Maintain();
+        maintain += CpuSeconds() - from;
+      }
+    }
+    const DbStats s = db_->Stats();
+    std::printf(
+        "write      %.2f M samples/s (%.0f ns/sample) to the log, %.3f B/sample of log; "
+        "sealing and merging %.0f ns/sample\n",
+        static_cast<double>(samples_) / cpu / 1e6, cpu * 1e9 / static_cast<double>(samples_),
+        static_cast<double>(s.counters.log_bytes) / static_cast<double>(samples_),
+        maintain * 1e9 / static_cast<double>(samples_));
+  }
+
+  // Series that were idle for long have to be resolved again.
+  uint64_t CommitForgotten(const WriteBatch& batch, const Target& t, size_t round, size_t base,
+                           const AppendResult& first) {
+    WriteBatch again;
+    for (const uint32_t i : first.unknown_ref) {
+      const size_t series = base + t.rounds[round].series[i];
+      const LabelsView view = labels_[series];
+      (void)db_->Resolve({&view, 1}, 0, {&refs_[series], 1});
+      again.Add(refs_[series], batch.t_ms[i], batch.value[i]);
+    }
+    const auto result = db_->Commit(again);
+    return result.ok() ? result->appended : 0;
+  }
+
+  void PrintBytes() {
+    const auto b = db_->Bytes();
+    const DbStats s = db_->Stats();
+    if (!b.ok()) return;
+    const auto per_sample = [&](uint64_t n) {
+      return static_cast<double>(n) / static_cast<double>(samples_);
+    };
+    uint64_t part_series = 0;
+    for (const Db::PartInfo& p : db_->Parts()) part_series += p.series;
+    std::printf(
+        "disk       %.4f B/sample values, %.4f clocks; index %.1f B/series and part (labels "
+        "%.1f, postings %.1f); %" PRIu64 " parts, %" PRIu64 " samples\n",
+        per_sample(b->values), per_sample(b->clocks),
+        static_cast<double>(b->labels + b->postings) / static_cast<double>(part_series),
+        static_cast<double>(b->labels) / static_cast<double>(part_series),
+        static_cast<double>(b->postings) / static_cast<double>(part_series), s.parts,
+        s.part_samples);
+  }
+
+  // Reads every series and compares it with the recording.
+  bool Scan(const char* name) {
+    const double cpu = CpuSeconds();
+    auto querier = db_->NewQuerier();
+    auto set = (*querier)->Select(INT64_MIN, INT64_MAX, {}, {});
+    if (!set.ok()) return Fail(set.status()) == 0;
+    const double selected = CpuSeconds() - cpu;
+    Columns c;
+    uint64_t samples = 0, sum = 0;
+    for (size_t i = 0; i < (*set)->size(); ++i) {
+      if (const Status s = (*set)->Read(i, &c); !s.ok()) return Fail(s) == 0;
+      samples += c.size();
+      for (double v : c.value) sum += std::bit_cast<uint64_t>(v);
+    }
+    const double spent = CpuSeconds() - cpu;
+    uint64_t expected = 0;
+    for (const Target& t : targets_) {
+      for (const Target::Row& row : t.rounds) {
+        std::vector<bool> seen(t.labels.size());
+        for (size_t i = 0; i < row.series.size(); ++i) {
+          if (seen[row.series[i]]) continue;  // a page that names a series twice: the first stays
+          seen[row.series[i]] = true;
+          expected += copies_ * std::bit_cast<uint64_t>(row.value[i]);
+        }
+      }
+    }
+    const bool right = samples == samples_ && sum == expected;
+    std::printf("%s %.0f M samples/s; select %.1f ms of %zu series; %s\n", name,
+                static_cast<double>(samples) / spent / 1e6, selected * 1e3, (*set)->size(),
+                right ? "every bit as written" : "WRONG");
+    return right;
+  }
+
+  const std::vector<Target> targets_;
+  const size_t copies_;
+  FakeClock clock_;
+  DbOptions options_;
+  std::unique_ptr<Db> db_;
+  std::vector<Labels> labels_;
+  std::vector<SeriesRef> refs_;
+  size_t series_ = 0;
+  uint64_t samples_ = 0;
+};
+
+int Main(int argc, char** argv) {
+  std::string directory, store = std::filesystem::temp_directory_path() / "deckwatch_tsdb_bench";
+  size_t rounds = 480, stride = 1, copies = 1;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view arg = argv[i];
+    const auto number = [&] { return i + 1 < argc ? std::strtoull(argv[++i], nullptr, 10) : 0; };
+    if (arg == "--rounds") {
+      rounds = number();
+    } else if (arg == "--stride") {
+      stride = std::max<size_t>(1, number());
+    } else if (arg == "--copies") {
+      copies = number();
+    } else if (arg == "--store" && i + 1 < argc) {
+      store = argv[++i];
+    } else {
+      directory = arg;
+    }
+  }
+  std::vector<Target> targets;
+  std::error_code ec;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ec)) {
+    if (entry.path().extension() == ".zst") {
+      targets.push_back(LoadTarget(entry.path(), rounds, stride));
+    }
+  }
+  if (targets.empty()) {
+    std::fprintf(stderr, "usage: tsdb_bench DIRECTORY [--rounds N] [--stride N] [--copies N]\n");
+    return 2;
+  }
+  return Bench(std::move(targets), copies, store).Run();
+}
+
+}  // namespace
+}  // namespace deckwatch::tsdb
+
+int main(int argc, char** argv) {
+  return deckwatch::tsdb::Main(argc, argv);
+}
