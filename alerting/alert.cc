@@ -33,6 +33,10 @@ uint64_t Fingerprint(LabelsView labels) {
   return h;
 }
 
+uint64_t StableHash(std::string_view bytes) {
+  return FnvAdd(kFnvOffset, bytes);
+}
+
 std::string FingerprintHex(uint64_t fingerprint) {
   std::string out(16, '0');
   for (int i = 15; i >= 0; --i, fingerprint >>= 4) out[i] = "0123456789abcdef"[fingerprint & 15];

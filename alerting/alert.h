@@ -34,6 +34,8 @@ struct Alert {
 // Prometheus's fingerprint (model.LabelSet.Fingerprint: FNV-1a over name 0xff value 0xff in name
 // order), which receivers see as 16 hex digits.
 uint64_t Fingerprint(LabelsView labels);
+// FNV-1a of bytes: stable over restarts and versions.
+uint64_t StableHash(std::string_view bytes);
 std::string FingerprintHex(uint64_t fingerprint);
 
 }  // namespace deckwatch::alerting
