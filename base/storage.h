@@ -25,7 +25,6 @@ using SeriesRef = uint64_t;
 inline constexpr SeriesRef kNoSeries = 0;
 
 // ---- writing
-// ------------------------------------------------------------------------------------------------------
 
 struct Exemplar {
   Labels labels;
@@ -121,7 +120,6 @@ class Appender {
 };
 
 // ---- reading
-// ------------------------------------------------------------------------------------------------------
 
 // The samples of one series, in time order. Stale markers are included; consumers skip them by bit
 // pattern.
