@@ -1,0 +1,290 @@
+// The API over a real store and engine: JSON, error types and codes as Prometheus gives them.
+#include "server/api.h"
+
+#include <cmath>
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/http_client.h"
+#include "server/remote_write.h"
+#include "server/text_page.h"
+#include "tests/server/write_request_builder.h"
+
+namespace deckwatch::server {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int64_t kNow = 1'700'000'000'000;
+
+class ApiTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = testing::TempDir() + "api_test_" +
+           testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(dir_);
+    tsdb::DbOptions options;
+    options.path = dir_;
+    options.clock = &clock_;
+    options.background = false;
+    auto db = tsdb::Db::Open(options);
+    ASSERT_TRUE(db.ok()) << db.status().message();
+    db_ = std::move(db).value();
+    writer_ = std::make_unique<RemoteWriter>(db_.get(), 1 << 20);
+    context_.clock = &clock_;
+    context_.db = db_.get();
+    context_.engine = &engine_;
+    context_.remote_writer = writer_.get();
+    context_.enable_remote_write = true;
+    context_.start_wall_ms = kNow;
+    context_.storage_retention = "15d";
+    context_.flags = {{"config.file", "p.yml"}};
+    context_.config_yaml = [] { return "global: {}\n"; };
+    context_.external_labels = [] { return Labels{{"site", "x"}}; };
+    context_.last_reload = [] { return std::pair(true, kNow); };
+    context_.ready = true;
+    server_ = std::move(HttpServer::Create({})).value();
+    Api(server_.get(), &context_).RegisterAll();
+    server_->Start();
+    url_ = "http://127.0.0.1:" + std::to_string(server_->ports()[0]);
+    Fill();
+  }
+  void TearDown() override {
+    server_.reset();
+    writer_.reset();
+    db_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+
+  // Three series, five samples 15 s apart, the last one now.
+  void Fill() {
+    WriteRequestBuilder b;
+    const std::vector<std::pair<std::string, double>> series = {{"a", 1}, {"b", 2}, {"c", 0.5}};
+    for (const auto& [instance, factor] : series) {
+      std::vector<std::pair<double, int64_t>> samples;
+      for (int i = 0; i < 5; ++i) samples.emplace_back(i * factor, kNow - (4 - i) * 15'000);
+      b.Series({{"__name__", "m"}, {"instance", instance}, {"job", "j"}}, samples);
+    }
+    b.Metadata("m", 2, "Help of m.");
+    const HttpResponse r = Post("/api/v1/write", b.Compressed(), "application/x-protobuf");
+    ASSERT_EQ(r.status, 204) << r.body;
+  }
+
+  HttpResponse Do(const HttpRequest& request) {
+    auto r = client_.Do(request);
+    EXPECT_TRUE(r.ok()) << r.status().message();
+    return r.ok() ? *r : HttpResponse{};
+  }
+  HttpResponse Get(const std::string& target) {
+    HttpRequest request;
+    request.url = url_ + target;
+    return Do(request);
+  }
+  HttpResponse Post(const std::string& target, const std::string& body, const std::string& type) {
+    HttpRequest request;
+    request.method = "POST";
+    request.url = url_ + target;
+    request.body = body;
+    request.content_type = type;
+    if (type == "application/x-protobuf") request.headers = {{"Content-Encoding", "snappy"}};
+    return Do(request);
+  }
+  // The body of a 200 answer without the envelope.
+  std::string Data(const std::string& target) {
+    const HttpResponse r = Get(target);
+    EXPECT_EQ(r.status, 200) << r.body;
+    constexpr std::string_view kHead = R"({"status":"success","data":)";
+    EXPECT_EQ(r.body.substr(0, kHead.size()), kHead);
+    return r.body.substr(kHead.size(), r.body.size() - kHead.size() - 1);
+  }
+  // "<code> <error type>: <text>"
+  std::string Error(const std::string& target) {
+    const HttpResponse r = Get(target);
+    const auto json = Json::Parse(r.body);
+    if (!json.ok() || (*json)["status"].AsString() != "error") return "no error: " + r.body;
+    return std::to_string(r.status) + " " + (*json)["errorType"].AsString() + ": " +
+           (*json)["error"].AsString();
+  }
+
+  FakeClock clock_{kNow};
+  query::Engine engine_{query::EngineOptions{}, nullptr};
+  std::string dir_;
+  std::unique_ptr<tsdb::Db> db_;
+  std::unique_ptr<RemoteWriter> writer_;
+  ApiContext context_;
+  std::unique_ptr<HttpServer> server_;
+  HttpClient client_{HttpClientConfig{}};
+  std::string url_;
+};
+
+TEST_F(ApiTest, AnswersInstantQueries) {
+  EXPECT_EQ(
+      Data("/api/v1/query?query=m%7Binstance%3D%22b%22%7D"),
+      R"({"resultType":"vector","result":[{"metric":{"__name__":"m","instance":"b","job":"j"},)"
+      R"("value":[1700000000,"8"]}]})");
+  EXPECT_EQ(Data("/api/v1/query?query=1.5&time=12.25"),
+            R"({"resultType":"scalar","result":[12.250,"1.5"]})");
+  EXPECT_EQ(Data("/api/v1/query?query=%22text%22&time=2023-11-14T22:13:20Z"),
+            R"({"resultType":"string","result":[1700000000,"text"]})");
+  EXPECT_EQ(
+      Data("/api/v1/query?query=m%7Binstance%3D%22c%22%7D%5B20s%5D"),
+      R"({"resultType":"matrix","result":[{"metric":{"__name__":"m","instance":"c","job":"j"},)"
+      R"("values":[[1699999985,"1.5"],[1700000000,"2"]]}]})");
+  EXPECT_EQ(Data("/api/v1/query?query=1%2F0"),
+            R"({"resultType":"scalar","result":[1700000000,"+Inf"]})");
+}
+
+TEST_F(ApiTest, AnswersRangeQueriesByGetAndByPost) {
+  const std::string expected =
+      R"({"resultType":"matrix","result":[{"metric":{},"values":[[1699999970,"7"],[1699999985,"10.5"],)"
+      R"([1700000000,"14"]]}]})";
+  const std::string query = "query=sum(m)&start=1699999970&end=1700000000&step=15s";
+  EXPECT_EQ(Data("/api/v1/query_range?" + query), expected);
+  const HttpResponse r = Post("/api/v1/query_range", query, "application/x-www-form-urlencoded");
+  EXPECT_THAT(r.body, HasSubstr(expected));
+  EXPECT_EQ(r.Header("Content-Type"), "application/json");
+}
+
+TEST_F(ApiTest, GivesStatsWhenAsked) {
+  EXPECT_THAT(Data("/api/v1/query?query=m&stats=all"),
+              HasSubstr(R"("samples":{"totalQueryableSamples":)"));
+  EXPECT_THAT(Data("/api/v1/query?query=m"), Not(HasSubstr("stats")));
+}
+
+TEST_F(ApiTest, NamesErrorsAsPrometheusDoes) {
+  EXPECT_EQ(Error("/api/v1/query?query=sum("),
+            "400 bad_data: invalid parameter \"query\": 1:5: parse error: unclosed left "
+            "parenthesis");
+  EXPECT_EQ(Error("/api/v1/query?query=m&time=later"),
+            "400 bad_data: invalid parameter \"time\": Invalid time value for 'time': cannot parse "
+            "\"later\" to a valid timestamp");
+  EXPECT_EQ(Error("/api/v1/query_range?query=m&end=1&step=1"),
+            "400 bad_data: invalid parameter \"start\": cannot parse \"\" to a valid timestamp");
+  EXPECT_EQ(Error("/api/v1/query_range?query=m&start=2&end=1&step=1"),
+            "400 bad_data: invalid parameter \"end\": end timestamp must not be before start time");
+  EXPECT_EQ(Error("/api/v1/query_range?query=m&start=1&end=2&step=0"),
+            "400 bad_data: invalid parameter \"step\": zero or negative query resolution step "
+            "widths are not accepted. Try a positive integer");
+  EXPECT_EQ(Error("/api/v1/query_range?query=m&start=0&end=11001&step=1"),
+            "400 bad_data: exceeded maximum resolution of 11,000 points per timeseries. Try "
+            "decreasing the query resolution (?step=XX)");
+  EXPECT_EQ(Error("/api/v1/query?query=m&timeout=x"),
+            "400 bad_data: invalid parameter \"timeout\": cannot parse \"x\" to a valid duration");
+  EXPECT_EQ(Error("/api/v1/query?query=m&limit=-1"),
+            "400 bad_data: invalid parameter \"limit\": limit must be non-negative");
+  EXPECT_EQ(Error("/api/v1/query?query=m%2Bon(job)m").substr(0, 13), "422 execution");
+  EXPECT_EQ(Error("/api/v1/series"), "400 bad_data: no match[] parameter provided");
+  EXPECT_EQ(Error("/api/v1/rules?type=x"),
+            "400 bad_data: invalid parameter \"type\": not supported value \"x\"");
+}
+
+TEST_F(ApiTest, CutsToTheLimitWithAWarning) {
+  const HttpResponse r = Get("/api/v1/query?query=m&limit=2");
+  const Json json = *Json::Parse(r.body);
+  EXPECT_EQ(json["data"]["result"].AsArray().size(), 2u);
+  EXPECT_EQ(json["warnings"].AsArray()[0].AsString(), "results truncated due to limit");
+  EXPECT_THAT(Get("/api/v1/label/instance/values?limit=1").body,
+              HasSubstr(R"("data":["a"],"warnings")"));
+}
+
+TEST_F(ApiTest, ListsSeriesLabelsAndMetadata) {
+  EXPECT_EQ(Data("/api/v1/series?match[]=m%7Binstance%3D%22a%22%7D&match[]=nothing"),
+            R"([{"__name__":"m","instance":"a","job":"j"}])");
+  EXPECT_EQ(Data("/api/v1/labels"), R"(["__name__","instance","job"])");
+  EXPECT_EQ(Data("/api/v1/labels?match[]=nothing"), "[]");
+  EXPECT_EQ(Data("/api/v1/label/instance/values?match[]=m"), R"(["a","b","c"])");
+  EXPECT_EQ(Data("/api/v1/label/U__instance/values"), R"(["a","b","c"])");
+  EXPECT_EQ(Data("/api/v1/label/nope/values"), "[]");
+  EXPECT_EQ(Data("/api/v1/metadata"), R"({"m":[{"type":"gauge","help":"Help of m.","unit":""}]})");
+  EXPECT_EQ(Data("/api/v1/metadata?limit=0"), "{}");
+}
+
+TEST_F(ApiTest, FormatsAndParsesQueries) {
+  EXPECT_EQ(Data("/api/v1/format_query?query=foo%2Fbar"), R"("foo / bar")");
+  const Json ast =
+      *Json::Parse(Data("/api/v1/parse_query?query=sum%20by%20(a)%20(rate(m%5B1m%5D))"));
+  EXPECT_EQ(ast["type"].AsString(), "aggregation");
+  EXPECT_EQ(ast["expr"]["func"]["name"].AsString(), "rate");
+  EXPECT_EQ(ast["expr"]["args"].AsArray()[0]["range"].AsInt(), 60'000);
+}
+
+TEST_F(ApiTest, TellsItsStatus) {
+  EXPECT_EQ(Data("/api/v1/status/config"), R"({"yaml":"global: {}\n"})");
+  EXPECT_EQ(Data("/api/v1/status/flags"), R"({"config.file":"p.yml"})");
+  EXPECT_THAT(Data("/api/v1/status/buildinfo"), HasSubstr(R"("application":"Deckwatch")"));
+  EXPECT_THAT(Data("/api/v1/status/runtimeinfo"), HasSubstr(R"("storageRetention":"15d")"));
+  const Json tsdb = *Json::Parse(Data("/api/v1/status/tsdb?limit=1"));
+  EXPECT_EQ(tsdb["headStats"]["numSeries"].AsInt(), 3);
+  EXPECT_EQ(tsdb["seriesCountByMetricName"].AsArray()[0]["name"].AsString(), "m");
+  EXPECT_EQ(tsdb["labelValueCountByLabelName"].AsArray().size(), 1u);
+  EXPECT_THAT(Error("/api/v1/status/tsdb?limit=10001"), HasSubstr("400 bad_data"));
+}
+
+TEST_F(ApiTest, FederatesTheNewestSamples) {
+  EXPECT_EQ(Get("/federate?match[]=m%7Binstance%3D~%22a%7Cb%22%7D").body,
+            "# TYPE m untyped\n"
+            "m{instance=\"a\",job=\"j\",site=\"x\"} 4 1700000000000\n"
+            "m{instance=\"b\",job=\"j\",site=\"x\"} 8 1700000000000\n");
+  clock_.AdvanceMs(301'000);
+  EXPECT_EQ(Get("/federate?match[]=m").body, "");
+}
+
+TEST_F(ApiTest, AnswersRemoteWriteWithPrometheusCodes) {
+  WriteRequestBuilder old;
+  old.Series({{"__name__", "m"}, {"instance", "a"}, {"job", "j"}}, {{99, kNow}});
+  const std::string packed = old.Compressed();
+  const std::string type = "application/x-protobuf";
+  EXPECT_EQ(Post("/api/v1/write", packed, type).status, 400);  // another value for that time
+  EXPECT_EQ(Post("/api/v1/write", "junk", type).status, 400);
+  EXPECT_EQ(Post("/api/v1/write", packed, "application/json").status, 415);
+  EXPECT_EQ(Post("/api/v1/write", packed, type + ";proto=io.prometheus.write.v2.Request").status,
+            415);
+  context_.enable_remote_write = false;
+  EXPECT_EQ(Post("/api/v1/write", packed, type).status, 404);
+}
+
+TEST_F(ApiTest, KeepsAdministrationBehindItsFlag) {
+  const std::string erase = "/api/v1/admin/tsdb/delete_series?match[]=m%7Binstance%3D%22a%22%7D";
+  EXPECT_EQ(Post(erase, "", "").status, 500);
+  EXPECT_EQ(Get("/api/v1/admin/tsdb/compact").status, 405);
+  context_.enable_admin = true;
+  EXPECT_EQ(Post(erase, "", "").status, 204);
+  EXPECT_THAT(Data("/api/v1/query?query=count(m)"), HasSubstr("\"2\""));
+  EXPECT_EQ(Post("/api/v1/admin/tsdb/clean_tombstones", "", "").status, 204);
+  EXPECT_EQ(Post("/api/v1/admin/tsdb/compact", "", "").status, 204);
+  EXPECT_THAT(Data("/api/v1/query?query=count(m)"), HasSubstr("\"2\""));
+  const HttpResponse snapshot = Post("/api/v1/admin/tsdb/snapshot", "", "");
+  const std::string name = (*Json::Parse(snapshot.body))["data"]["name"].AsString();
+  EXPECT_TRUE(std::filesystem::exists(dir_ + "/snapshots/" + name)) << snapshot.body;
+}
+
+TEST_F(ApiTest, IsUnavailableUntilReady) {
+  context_.ready = false;
+  EXPECT_EQ(Get("/api/v1/query?query=1").status, 503);
+  EXPECT_EQ(Get("/federate?match[]=m").status, 503);
+  EXPECT_EQ(Get("/api/v1/status/walreplay").status, 200);
+}
+
+TEST_F(ApiTest, AllowsOtherOriginsToRead) {
+  HttpRequest request;
+  request.url = url_ + "/api/v1/query?query=1";
+  request.headers = {{"Origin", "http://grafana.example"}};
+  EXPECT_EQ(Do(request).Header("Access-Control-Allow-Origin"), "*");
+  request.method = "OPTIONS";
+  EXPECT_EQ(Do(request).status, 204);
+}
+
+TEST_F(ApiTest, HasEmptyListsWithoutScraperAndRules) {
+  EXPECT_EQ(Data("/api/v1/targets"),
+            R"({"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}})");
+  EXPECT_EQ(Data("/api/v1/rules"), R"({"groups":[]})");
+  EXPECT_EQ(Data("/api/v1/alerts"), R"({"alerts":[]})");
+  EXPECT_EQ(Data("/api/v1/alertmanagers"),
+            R"({"activeAlertmanagers":[],"droppedAlertmanagers":[]})");
+}
+
+}  // namespace
+}  // namespace deckwatch::server
