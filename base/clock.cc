@@ -70,8 +70,7 @@ Result<int64_t> ParseDurationMs(std::string_view text) {
     auto r = std::from_chars(s.data(), s.data() + s.size(), n);
     if (r.ec != std::errc() || s[0] == '-') return bad();
     s.remove_prefix(static_cast<size_t>(r.ptr - s.data()));
-    size_t letters = 0;
-    while (letters < s.size() && s[letters] >= 'a' && s[letters] <= 'z') ++letters;
+    const size_t letters = std::min(s.find_first_of("0123456789"), s.size());
     const std::string_view name = s.substr(0, letters);
     size_t u = next_unit;
     while (u < kUnits.size() && kUnits[u].name != name) ++u;

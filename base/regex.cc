@@ -103,6 +103,29 @@ std::string LiteralPrefix(std::string_view p) {
   return p.find('|') == std::string_view::npos ? out : std::string();
 }
 
+// The reason in the words of Go's regexp/syntax, which Prometheus's users know.
+std::string Reason(const re2::RE2& re) {
+  const char* what = "internal error";
+  switch (re.error_code()) {
+    case re2::RE2::ErrorBadEscape: what = "invalid escape sequence"; break;
+    case re2::RE2::ErrorBadCharClass: what = "invalid character class"; break;
+    case re2::RE2::ErrorBadCharRange: what = "invalid character class range"; break;
+    case re2::RE2::ErrorMissingBracket: what = "missing closing ]"; break;
+    case re2::RE2::ErrorMissingParen: what = "missing closing )"; break;
+    case re2::RE2::ErrorUnexpectedParen: what = "unexpected )"; break;
+    case re2::RE2::ErrorTrailingBackslash: what = "trailing backslash at end of expression"; break;
+    case re2::RE2::ErrorRepeatArgument: what = "missing argument to repetition operator"; break;
+    case re2::RE2::ErrorRepeatSize: what = "invalid repeat count"; break;
+    case re2::RE2::ErrorRepeatOp: what = "invalid nested repetition operator"; break;
+    case re2::RE2::ErrorBadPerlOp: what = "invalid or unsupported Perl syntax"; break;
+    case re2::RE2::ErrorBadUTF8: what = "invalid UTF-8"; break;
+    case re2::RE2::ErrorBadNamedCapture: what = "invalid named capture"; break;
+    case re2::RE2::ErrorPatternTooLarge: what = "expression too large"; break;
+    default: break;
+  }
+  return std::string("error parsing regexp: ") + what + ": `" + re.error_arg() + "`";
+}
+
 }  // namespace
 
 Result<Regex> Regex::Compile(std::string_view pattern) {
@@ -115,7 +138,7 @@ Result<Regex> Regex::Compile(std::string_view pattern) {
   program->anchored =
       std::make_unique<re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
   if (!program->anchored->ok()) {
-    return Status::InvalidArgument("error parsing regexp: " + program->anchored->error());
+    return Status::InvalidArgument(Reason(*program->anchored));
   }
   if (program->anchored->NumberOfCapturingGroups() >= kMaxGroups) {
     return Status::InvalidArgument("error parsing regexp: more than 31 groups");

@@ -175,7 +175,8 @@ bool Parser::BinaryModifiers(Expr* binary) {
     if (PeekKind() == TokenKind::kGroupLeft || PeekKind() == TokenKind::kGroupRight) {
       const bool left = Take().kind == TokenKind::kGroupLeft;
       matching.card = left ? Cardinality::kManyToOne : Cardinality::kOneToMany;
-      if (PeekKind() == TokenKind::kLeftParen && !GroupingLabels(&matching.include)) return false;
+      const bool labels = PeekKind() == TokenKind::kLeftParen || !StartsExpression(PeekKind());
+      if (labels && !GroupingLabels(&matching.include)) return false;
     }
   }
   if (TakeIf(TokenKind::kFill)) {
@@ -223,6 +224,19 @@ Parser::Node Parser::Unary() {
   e->negative = negative;
   e->lhs = std::move(operand);
   return Done(std::move(e));
+}
+
+bool Parser::StartsExpression(TokenKind kind) {
+  switch (kind) {
+    case TokenKind::kNumber:
+    case TokenKind::kDuration:
+    case TokenKind::kString:
+    case TokenKind::kLeftParen:
+    case TokenKind::kLeftBrace:
+    case TokenKind::kAdd:
+    case TokenKind::kSub: return true;
+    default: return IsMetricName(kind);
+  }
 }
 
 Parser::Node Parser::Primary() {
@@ -318,7 +332,7 @@ bool Parser::Arguments(std::vector<Node>* args) {
     args->push_back(std::move(arg));
     if (PeekKind() != TokenKind::kComma) return Expect(TokenKind::kRightParen);
     const int comma = Take().begin;
-    if (PeekKind() == TokenKind::kRightParen || PeekKind() == TokenKind::kComma) {
+    if (!StartsExpression(PeekKind())) {
       Fail(comma, "trailing commas not allowed in function call args");
       return false;
     }
@@ -352,11 +366,12 @@ bool Parser::NumberValue(const Token& token, double* value) {
   }
   std::string digits(token.text);
   std::erase(digits, '_');
-  if (ParsePrefixedInteger(digits, value) || ParseFloat(digits, value)) return true;
+  const bool complete = !token.text.ends_with('_');
+  if (complete && (ParsePrefixedInteger(digits, value) || ParseFloat(digits, value))) return true;
   // Too large, too small (which is zero) or not a number.
   char* end = nullptr;
   *value = std::strtod(digits.c_str(), &end);
-  const bool is_number = *end == '\0';
+  const bool is_number = complete && *end == '\0';
   if (is_number && std::isfinite(*value) && digits.find_first_of("xX") == std::string::npos) {
     return true;
   }

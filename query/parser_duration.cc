@@ -237,6 +237,10 @@ Parser::Node Parser::Duration(int min_precedence) {
   } else {
     lhs = DurationPrimary();
   }
+  return DurationOperators(std::move(lhs), min_precedence);
+}
+
+Parser::Node Parser::DurationOperators(Node lhs, int min_precedence) {
   while (lhs && error_.ok()) {
     const int precedence = PrecedenceOf(PeekKind());
     if (precedence == 0 || precedence < min_precedence) break;
@@ -255,13 +259,18 @@ Parser::Node Parser::Duration(int min_precedence) {
   return lhs;
 }
 
-// Behind `offset` a sum needs parentheses: `foo offset 1m + 1m` adds to foo.
+// Behind `offset` a literal or a call stands alone: `foo offset 1m + 1m` adds to foo. But an
+// operator behind parentheses belongs to the duration, as Prometheus's grammar has it.
 Parser::Node Parser::OffsetDuration() {
   const InContext context(this, {"offset", kDurationExpected});
+  if (PeekKind() == TokenKind::kLeftParen) return Duration(kAdditive);
   if (PeekKind() != TokenKind::kAdd && PeekKind() != TokenKind::kSub) return DurationPrimary();
   const Token sign = Take();
-  Node operand = DurationPrimary();
-  return operand ? Signed(sign, std::move(operand)) : nullptr;
+  const bool signs = PeekKind() == TokenKind::kAdd || PeekKind() == TokenKind::kSub;
+  Node operand = signs ? Duration(kPower) : DurationPrimary();
+  if (!operand) return nullptr;
+  Node e = Signed(sign, std::move(operand));
+  return signs ? DurationOperators(std::move(e), kAdditive) : std::move(e);
 }
 
 Parser::Node Parser::DurationPrimary() {

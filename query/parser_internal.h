@@ -83,6 +83,7 @@ class Parser {
   bool AtEnd();
 
   // parser.cc
+  static bool StartsExpression(TokenKind kind);
   Node Binary(int min_precedence);
   bool BinaryModifiers(Expr* binary);
   bool FillValue(std::optional<double>* value);
@@ -96,6 +97,7 @@ class Parser {
   bool NumberValue(const Token& token, double* value);
 
   // parser_selector.cc
+  static bool IsMetricName(TokenKind kind);  // where an expression is expected
   Node VectorSelector();
   Node NamedSelector(const Token& name);
   bool Matchers(Expr* selector);
@@ -115,6 +117,7 @@ class Parser {
   Expr* Modified(Expr* e, std::string_view modifier);
   Node PositiveDuration();
   Node Duration(int min_precedence);
+  Node DurationOperators(Node lhs, int min_precedence);
   Node OffsetDuration();
   Node DurationPrimary();
   Node DurationLiteral();

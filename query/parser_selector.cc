@@ -7,8 +7,19 @@ namespace deckwatch::query {
 
 namespace {
 
-// Words that are metric names where an expression is expected.
-bool IsMetricName(TokenKind k) {
+std::optional<MatchType> MatchTypeOf(TokenKind k) {
+  switch (k) {
+    case TokenKind::kEqual: return MatchType::kEqual;
+    case TokenKind::kNotEqual: return MatchType::kNotEqual;
+    case TokenKind::kEqualRegex: return MatchType::kRegex;
+    case TokenKind::kNotEqualRegex: return MatchType::kNotRegex;
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+bool Parser::IsMetricName(TokenKind k) {
   if (k >= TokenKind::kStart && k <= TokenKind::kMaxOf) return true;
   switch (k) {
     case TokenKind::kIdentifier:
@@ -27,23 +38,6 @@ bool IsMetricName(TokenKind k) {
     default: return IsAggregator(k);
   }
 }
-
-// Words that are label names where one is expected.
-bool IsLabelName(TokenKind k) {
-  return IsMetricName(k) || IsKeyword(k) || k == TokenKind::kAtan2;
-}
-
-std::optional<MatchType> MatchTypeOf(TokenKind k) {
-  switch (k) {
-    case TokenKind::kEqual: return MatchType::kEqual;
-    case TokenKind::kNotEqual: return MatchType::kNotEqual;
-    case TokenKind::kEqualRegex: return MatchType::kRegex;
-    case TokenKind::kNotEqualRegex: return MatchType::kNotRegex;
-    default: return std::nullopt;
-  }
-}
-
-}  // namespace
 
 std::unique_ptr<Expr> Parser::Selector() {
   if (text_.size() > kMaxTextBytes) return Fail(0, "selector is too long");
@@ -134,7 +128,9 @@ bool Parser::GroupingLabels(std::vector<std::string>* labels) {
   if (TakeIf(TokenKind::kRightParen)) return true;
   for (;;) {
     const bool quoted = PeekKind() == TokenKind::kString;
-    if (!quoted && !IsLabelName(PeekKind())) return refuse("label");
+    const bool is_name =
+        IsMetricName(PeekKind()) || IsKeyword(PeekKind()) || PeekKind() == TokenKind::kAtan2;
+    if (!quoted && !is_name) return refuse("label");
     const Token token = Take();
     std::string name = quoted ? Unquote(token.text) : std::string(token.text);
     if (name.empty() || !IsValidUtf8(name)) {

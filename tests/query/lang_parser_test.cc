@@ -97,6 +97,9 @@ INSTANTIATE_TEST_SUITE_P(
         {"foo[(5s)]", "foo[(5s)]"},
         {"foo offset 5s-8", "foo offset 5s - 8"},
         {"foo offset -1^1", "foo offset -1s ^ 1"},
+        {"foo offset -+1m", "foo offset -1m"},
+        {"foo offset (5s)-8", "foo offset (5s) - 8"},
+        {"foo offset -(5s)-8", "foo offset -(5s) - 8"},
         {"foo offset step()*0", "foo offset step() * 0"},
         // Operators.
         {"foo + bar or bla and blub", "foo + bar or bla and blub"},
@@ -286,6 +289,15 @@ INSTANTIATE_TEST_SUITE_P(
         {"topk(some_metric)",
          "1:1: parse error: wrong number of arguments for aggregate expression provided, expected "
          "2, got 1"},
+        {"a * on(x) group_left % b",
+         "1:22: parse error: unexpected <op:%> in grouping opts, expected \"(\""},
+        {"round(a,*b)", "1:8: parse error: trailing commas not allowed in function call args"},
+        {"1_ + 1",
+         "1:1: parse error: error parsing number: strconv.ParseFloat: parsing \"1_\": invalid "
+         "syntax"},
+        {"12.s", "1:1: parse error: unknown unit \".s\" in duration \"12.s\""},
+        {"5_s", "1:1: parse error: unknown unit \"_s\" in duration \"5_s\""},
+        {"foo{a=~\")b\"}", "1:5: parse error: error parsing regexp: unexpected ): `)b`"},
         {"topk(some_metric,)",
          "1:17: parse error: trailing commas not allowed in function call args"},
         {"topk(some_metric, other_metric)",

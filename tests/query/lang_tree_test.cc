@@ -42,7 +42,7 @@ class Generator {
 
   std::string Modifiers() {
     return One({"", "", " offset 5m", " offset -1h30m", " @ 12.5", " @ start() offset 1",
-                " offset (step()+1m)", " offset -max_of(range(),5s) @ end()"});
+                " offset -(step()+1m)", " offset -max_of(range(),5s) @ end()"});
   }
 
   std::string Range(int depth) {
