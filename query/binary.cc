@@ -53,6 +53,13 @@ class Output {
     if (added) v_.AddRow(std::move(info));
     return row;
   }
+  // False when there is such a row already.
+  bool NewRow(SeriesInfo info, size_t* row) {
+    bool added = false;
+    *row = index_.Insert(std::string(info.labels.encoded()), &added);
+    if (added) v_.AddRow(std::move(info));
+    return added;
+  }
   // False when the place is taken.
   bool Free(size_t row, size_t step) const { return v_.Cells(row)[step] == kAbsent; }
   StepVector& vector() { return v_; }
@@ -66,9 +73,9 @@ const char kSameLabelset[] = "vector cannot contain metrics with the same labels
 
 // Arithmetic and comparison between vectors. The sides are called many and one: the right operand
 // is the one side, unless the matching is one-to-many.
-class Matcher {
+class PairMatcher {
  public:
-  Matcher(QueryContext& ctx, const Expr& e, StepVector lhs, StepVector rhs)
+  PairMatcher(QueryContext& ctx, const Expr& e, StepVector lhs, StepVector rhs)
       : ctx_(ctx),
         e_(e),
         m_(*e.matching),
@@ -78,6 +85,9 @@ class Matcher {
         fill_one_(m_.fill_right),
         fill_many_(m_.fill_left),
         signatures_(m_, many_, one_),
+        floats_only_(!fill_one_ && !fill_many_ && many_.histogram.empty() &&
+                     one_.histogram.empty() && e.op != BinaryOp::kTrimUpper &&
+                     e.op != BinaryOp::kTrimLower),
         output_(many_.steps) {}
 
   Result<StepVector> Run() {
@@ -132,10 +142,38 @@ class Matcher {
         "one side");
   }
 
+  // One series meets one other, floats both, and nothing is filled in: no match can be ambiguous,
+  // and whole rows are computed at once. False when the result row exists already.
+  bool WholeRow(size_t l, size_t r) {
+    size_t row = 0;
+    if (!output_.NewRow(ResultSeries(l, r), &row)) return false;
+    const size_t n = many_.steps;
+    const double* lhs = many_.Values(l);
+    const double* rhs = one_.Values(r);
+    if (swapped_) std::swap(lhs, rhs);
+    double* out = output_.vector().Values(row);
+    uint8_t* cells = output_.vector().Cells(row);
+    keep_.resize(n);
+    ApplyToRows(e_.op, lhs, rhs, n, out, keep_.data());
+    const uint8_t* a = many_.Cells(l);
+    const uint8_t* b = one_.Cells(r);
+    for (size_t i = 0; i < n; ++i) {
+      // Cells are absent (0) or floats (1).
+      if (e_.return_bool) {
+        out[i] = keep_[i];
+        cells[i] = a[i] & b[i];
+      } else {
+        cells[i] = a[i] & b[i] & keep_[i];
+      }
+    }
+    return true;
+  }
+
   // All series of one signature.
   Status Group(const std::vector<size_t>& many, const std::vector<size_t>& one) {
     if (many.empty() && !(fill_many_ && !one.empty())) return {};
     if (one.empty() && !(fill_one_ && !many.empty())) return {};
+    if (many.size() == 1 && one.size() == 1 && floats_only_ && WholeRow(many[0], one[0])) return {};
     matched_.assign(many_.steps, 0);
     row_steps_.clear();
     for (const size_t l : many) {
@@ -255,7 +293,9 @@ class Matcher {
   const StepVector many_, one_;
   const std::optional<double> fill_one_, fill_many_;
   const Signatures signatures_;
+  const bool floats_only_;  // and no fill values
   Output output_;
+  std::vector<uint8_t> keep_;
   // Of the current signature: steps that had a match, in all and per result row.
   std::vector<uint8_t> matched_;
   std::map<size_t, std::vector<uint8_t>> row_steps_;
@@ -294,18 +334,16 @@ double ScalarBinary(BinaryOp op, double lhs, double rhs) {
 }
 
 Result<StepVector> VectorBinary(QueryContext& ctx, const Expr& e, StepVector lhs, StepVector rhs) {
-  return Matcher(ctx, e, std::move(lhs), std::move(rhs)).Run();
+  return PairMatcher(ctx, e, std::move(lhs), std::move(rhs)).Run();
 }
 
-Result<StepVector> VectorSet(QueryContext& ctx, const Expr& e, StepVector lhs, StepVector rhs) {
+Result<StepVector> VectorSet(QueryContext&, const Expr& e, StepVector lhs, StepVector rhs) {
   const Signatures signatures(*e.matching, lhs, rhs);
   if (e.op == BinaryOp::kOr) {
     Filter(&rhs, signatures.rhs_of, Coverage(lhs, signatures.lhs_of, signatures.count), false);
-    lhs.charge.Release();
     lhs.Append(std::move(rhs));
     // One series may come from the left at some steps and from the right at others.
     if (lhs.steps > 1) TRY(MergeEqualSeries(&lhs));
-    TRY(ctx.Hold(&lhs));
     return lhs;
   }
   Filter(&lhs, signatures.lhs_of, Coverage(rhs, signatures.rhs_of, signatures.count),
@@ -313,33 +351,69 @@ Result<StepVector> VectorSet(QueryContext& ctx, const Expr& e, StepVector lhs, S
   return lhs;
 }
 
+namespace {
+
+void ScalarWithFloatRow(const Expr& e, StepVector* v, size_t row, const std::vector<double>& scalar,
+                        bool scalar_left, std::vector<double>* result, std::vector<uint8_t>* keep) {
+  double* values = v->Values(row);
+  uint8_t* cells = v->Cells(row);
+  const double* lhs = scalar_left ? scalar.data() : values;
+  const double* rhs = scalar_left ? values : scalar.data();
+  result->resize(v->steps);
+  keep->resize(v->steps);
+  ApplyToRows(e.op, lhs, rhs, v->steps, result->data(), keep->data());
+  for (size_t i = 0; i < v->steps; ++i) {
+    if (e.return_bool) {
+      values[i] = (*keep)[i];
+    } else if (IsComparison(e.op)) {
+      cells[i] &= (*keep)[i];  // the vector's value stays, whichever side it is on
+    } else {
+      values[i] = (*result)[i];
+    }
+  }
+}
+
+// With histograms about, cell by cell.
+void ScalarWithRow(QueryContext& ctx, const Expr& e, StepVector* v, size_t row,
+                   const std::vector<double>& scalar, bool scalar_left) {
+  for (size_t i = 0; i < v->steps; ++i) {
+    uint8_t& kind = v->Cells(row)[i];
+    if (kind == kAbsent) continue;
+    const Operand own{v->Values(row)[i], v->HistogramAt(row, i)};
+    const Operand other{scalar[i], nullptr};
+    CellResult cell;
+    const Outcome outcome = ApplyOperator(
+        e.op, scalar_left ? other : own, scalar_left ? own : other, e.pos, &ctx.annotations, &cell);
+    if (outcome == Outcome::kFailed) {
+      kind = kAbsent;
+    } else if (e.return_bool) {
+      v->SetFloat(row, i, outcome == Outcome::kKept ? 1 : 0);
+    } else if (outcome == Outcome::kFiltered) {
+      kind = kAbsent;
+    } else if (IsComparison(e.op)) {
+      continue;
+    } else if (cell.histogram != nullptr) {
+      v->SetHistogram(row, i, std::move(cell.histogram));
+    } else {
+      v->SetFloat(row, i, cell.value);
+    }
+  }
+}
+
+}  // namespace
+
 Result<StepVector> VectorScalarBinary(QueryContext& ctx, const Expr& e, StepVector v,
                                       const std::vector<double>& scalar, bool scalar_left) {
   const bool rename = ChangesMetric(e.op) || e.return_bool;
+  const bool trim = e.op == BinaryOp::kTrimUpper || e.op == BinaryOp::kTrimLower;
+  std::vector<double> result;
+  std::vector<uint8_t> keep;
   for (size_t row = 0; row < v.size(); ++row) {
     if (rename) DropName(ctx, &v.series[row]);
-    for (size_t i = 0; i < v.steps; ++i) {
-      uint8_t& kind = v.Cells(row)[i];
-      if (kind == kAbsent) continue;
-      const Operand own{v.Values(row)[i], v.HistogramAt(row, i)};
-      const Operand other{scalar[i], nullptr};
-      CellResult cell;
-      const Outcome outcome =
-          ApplyOperator(e.op, scalar_left ? other : own, scalar_left ? own : other, e.pos,
-                        &ctx.annotations, &cell);
-      if (outcome == Outcome::kFailed) {
-        kind = kAbsent;
-      } else if (e.return_bool) {
-        v.SetFloat(row, i, outcome == Outcome::kKept ? 1 : 0);
-      } else if (outcome == Outcome::kFiltered) {
-        kind = kAbsent;
-      } else if (IsComparison(e.op)) {
-        continue;  // the vector's value stays, whichever side it is on
-      } else if (cell.histogram != nullptr) {
-        v.SetHistogram(row, i, std::move(cell.histogram));
-      } else {
-        v.SetFloat(row, i, cell.value);
-      }
+    if (v.histogram.empty() && !trim) {
+      ScalarWithFloatRow(e, &v, row, scalar, scalar_left, &result, &keep);
+    } else {
+      ScalarWithRow(ctx, e, &v, row, scalar, scalar_left);
     }
   }
   v.RemoveEmptyRows();

@@ -1,30 +1,61 @@
 #include "query/binary_cell.h"
 
 #include <cmath>
+#include <functional>
 
 #include "query/histogram_math.h"
 
 namespace deckwatch::query {
 
-double ApplyToFloats(BinaryOp op, double lhs, double rhs, bool* keep) {
-  *keep = true;
+namespace {
+
+// Calls f(operation) with the operation of `op` on two floats: a function that gives the value and
+// tells in its third argument whether to keep it.
+template <typename F>
+void WithOperation(BinaryOp op, F f) {
+  const auto compare = [&f](auto holds) {
+    f([holds](double a, double b, auto* keep) {
+      *keep = holds(a, b);
+      return a;
+    });
+  };
+  const auto compute = [&f](auto value) {
+    f([value](double a, double b, auto* keep) {
+      *keep = true;
+      return value(a, b);
+    });
+  };
   switch (op) {
-    case BinaryOp::kAdd: return lhs + rhs;
-    case BinaryOp::kSub: return lhs - rhs;
-    case BinaryOp::kMul: return lhs * rhs;
-    case BinaryOp::kDiv: return lhs / rhs;
-    case BinaryOp::kMod: return std::fmod(lhs, rhs);
-    case BinaryOp::kPow: return std::pow(lhs, rhs);
-    case BinaryOp::kAtan2: return std::atan2(lhs, rhs);
-    case BinaryOp::kEq: *keep = lhs == rhs; break;
-    case BinaryOp::kNe: *keep = lhs != rhs; break;
-    case BinaryOp::kGt: *keep = lhs > rhs; break;
-    case BinaryOp::kLt: *keep = lhs < rhs; break;
-    case BinaryOp::kGe: *keep = lhs >= rhs; break;
-    case BinaryOp::kLe: *keep = lhs <= rhs; break;
-    default: *keep = false; break;
+    case BinaryOp::kAdd: return compute(std::plus<>());
+    case BinaryOp::kSub: return compute(std::minus<>());
+    case BinaryOp::kMul: return compute(std::multiplies<>());
+    case BinaryOp::kDiv: return compute(std::divides<>());
+    case BinaryOp::kMod: return compute([](double a, double b) { return std::fmod(a, b); });
+    case BinaryOp::kPow: return compute([](double a, double b) { return std::pow(a, b); });
+    case BinaryOp::kAtan2: return compute([](double a, double b) { return std::atan2(a, b); });
+    case BinaryOp::kEq: return compare(std::equal_to<>());
+    case BinaryOp::kNe: return compare(std::not_equal_to<>());
+    case BinaryOp::kGt: return compare(std::greater<>());
+    case BinaryOp::kLt: return compare(std::less<>());
+    case BinaryOp::kGe: return compare(std::greater_equal<>());
+    case BinaryOp::kLe: return compare(std::less_equal<>());
+    default: return compare([](double, double) { return false; });
   }
-  return lhs;
+}
+
+}  // namespace
+
+double ApplyToFloats(BinaryOp op, double lhs, double rhs, bool* keep) {
+  double value = 0;
+  WithOperation(op, [&](auto operation) { value = operation(lhs, rhs, keep); });
+  return value;
+}
+
+void ApplyToRows(BinaryOp op, const double* lhs, const double* rhs, size_t n, double* out,
+                 uint8_t* keep) {
+  WithOperation(op, [=](auto operation) {
+    for (size_t i = 0; i < n; ++i) out[i] = operation(lhs[i], rhs[i], &keep[i]);
+  });
 }
 
 namespace {

@@ -29,6 +29,10 @@ Outcome ApplyOperator(BinaryOp op, const Operand& lhs, const Operand& rhs, Posit
 // The same for two floats: the value, and in `*keep` whether a comparison holds.
 double ApplyToFloats(BinaryOp op, double lhs, double rhs, bool* keep);
 
+// The same for rows of `n` floats: out[i] and keep[i]. `out` may be `lhs` or `rhs`.
+void ApplyToRows(BinaryOp op, const double* lhs, const double* rhs, size_t n, double* out,
+                 uint8_t* keep);
+
 // Arithmetic: the result is no longer the metric that went in.
 inline bool ChangesMetric(BinaryOp op) {
   return op <= BinaryOp::kAtan2;

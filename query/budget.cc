@@ -26,6 +26,12 @@ void Charge::Release() {
   samples_ = bytes_ = 0;
 }
 
+void Charge::Absorb(Charge&& other) {
+  if (other.budget_ != nullptr) budget_ = std::exchange(other.budget_, nullptr);
+  samples_ += std::exchange(other.samples_, 0);
+  bytes_ += std::exchange(other.bytes_, 0);
+}
+
 Budget::Budget(Limits limits, const Clock* clock)
     : limits_(std::move(limits)),
       clock_(clock),

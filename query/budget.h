@@ -21,6 +21,8 @@ class Charge {
   Charge& operator=(Charge&& o) noexcept;
   ~Charge() { Release(); }
   void Release();
+  // Takes over what `other` holds of the same budget.
+  void Absorb(Charge&& other);
 
  private:
   friend class Budget;

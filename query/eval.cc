@@ -93,10 +93,9 @@ Status Evaluator::Blocks(const Expr& e, const StepRange& steps, const BlockSink&
 
 Result<StepVector> Evaluator::Collect(const Expr& e, const StepRange& steps) {
   StepVector all(steps.size());
-  TRY(Blocks(e, steps, [&](StepVector&& block) -> Status {
-    block.charge.Release();
+  TRY(Blocks(e, steps, [&](StepVector&& block) {
     all.Append(std::move(block));
-    return ctx_.Hold(&all);
+    return Status();
   }));
   if (!ctx_.options.delayed_name_removal) TRY(MergeEqualSeries(&all));
   return all;

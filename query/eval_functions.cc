@@ -165,10 +165,9 @@ Result<StepVector> Evaluator::Timestamp(const Expr& e, const StepRange& steps) {
   StepVector v(steps.size());
   if (arg.kind == NodeKind::kVectorSelector && arg.range_mode == RangeMode::kPlain) {
     TRY(SelectInstant(ctx_, arg, steps, start ? Pick::kStartTimestamp : Pick::kTimestamp,
-                      e.function->name, [&](StepVector&& block) -> Status {
-                        block.charge.Release();
+                      e.function->name, [&](StepVector&& block) {
                         v.Append(std::move(block));
-                        return ctx_.Hold(&v);
+                        return Status();
                       }));
   } else {
     TRY_ASSIGN(v, Vector(arg, steps));

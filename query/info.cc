@@ -103,10 +103,9 @@ class InfoJoin {
       selector.matchers.push_back(std::move(m));
     }
     TRY(SelectInstant(ctx_, selector, steps_, Pick::kInfoTimestamp, "info",
-                      [this](StepVector&& block) -> Status {
-                        block.charge.Release();
+                      [this](StepVector&& block) {
                         info_.Append(std::move(block));
-                        return ctx_.Hold(&info_);
+                        return Status();
                       }));
     for (const SeriesInfo& s : info_.series) {
       info_key_.emplace_back(std::string(s.labels.MetricName()),

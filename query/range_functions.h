@@ -37,6 +37,23 @@ struct HistogramSamples {
   const Window* window = nullptr;
 };
 
+// What extrapolating a counter's increase to its window takes from the times of the samples alone.
+struct RateGeometry {
+  double sampled_s = 0;   // between first and last sample; 0 where there are less than two
+  double to_start_s = 0;  // how far the increase reaches before the first sample …
+  double to_end_s = 0;    // … and behind the last
+  double factor = 0;      // (sampled + to_start + to_end) / sampled, per second where asked for
+};
+
+// Memory that functions reuse from series to series. The geometry is that of the windows numbered
+// `geometry_of`.
+struct RangeScratch {
+  std::vector<uint32_t> indexes;
+  std::vector<double> values;
+  std::vector<RateGeometry> geometry;
+  uint64_t geometry_of = 0;
+};
+
 // One series under one function. Window i covers (end_ms(i) - range_ms, end_ms(i)], widened by the
 // lookback for anchored and smoothed ranges.
 struct RangeCall {
@@ -52,6 +69,8 @@ struct RangeCall {
   Position args_pos;                // of all arguments
   Position scalar_pos;              // of the first scalar argument
   AnnotationSet* annotations = nullptr;
+  RangeScratch* scratch = nullptr;
+  uint64_t windows = 0;       // number of the windows: equal for series with equal times of samples
   StepVector* out = nullptr;  // results go to row `row`
   size_t row = 0;
 

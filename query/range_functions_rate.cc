@@ -33,12 +33,11 @@ bool StartTimeOverlap(const int64_t* start_ms, const int64_t* t_ms, size_t i) {
 
 // Indexes i (ascending) at which `at(i)` holds for samples i-1 and i.
 template <typename F>
-std::vector<uint32_t> Indexes(size_t n, F at) {
-  std::vector<uint32_t> out;
+void FindIndexes(size_t n, F at, std::vector<uint32_t>* out) {
+  out->clear();
   for (uint32_t i = 1; i < n; ++i) {
-    if (at(i)) out.push_back(i);
+    if (at(i)) out->push_back(i);
   }
-  return out;
 }
 
 // Extrapolates the increase over the samples of a window to the whole window.
@@ -103,16 +102,84 @@ bool Prepare(const RangeCall& call, const Samples& s, size_t step, bool is_count
   return x->intervals > 0;
 }
 
+// The geometry of all windows, worked out once for all series that are scraped at the same times.
+const std::vector<RateGeometry>& Geometry(RangeCall& call, bool per_second) {
+  std::vector<RateGeometry>& out = call.scratch->geometry;
+  if (call.scratch->geometry_of == call.windows) return out;
+  call.scratch->geometry_of = call.windows;
+  out.assign(call.steps.size(), {});
+  for (size_t i = 0; i < out.size(); ++i) {
+    const Window w = call.floats.window[i];
+    if (w.size() < 2) continue;
+    RateGeometry& g = out[i];
+    const int64_t first_ms = call.floats.t_ms[w.begin], last_ms = call.floats.t_ms[w.end - 1];
+    g.sampled_s = Seconds(last_ms - first_ms);
+    g.to_start_s = Seconds(first_ms - (call.end_ms[i] - call.range_ms));
+    g.to_end_s = Seconds(call.end_ms[i] - last_ms);
+    const double average_s = g.sampled_s / (w.size() - 1);
+    const double threshold_s = average_s * 1.1;
+    if (g.to_start_s >= threshold_s) g.to_start_s = average_s / 2;
+    if (g.to_end_s >= threshold_s) g.to_end_s = average_s / 2;
+    g.factor = (g.sampled_s + g.to_start_s + g.to_end_s) / g.sampled_s;
+    if (per_second) g.factor /= Seconds(call.range_ms);
+  }
+  return out;
+}
+
+// Series of floats whose start times are not known or not looked at: all but the increase and the
+// point where a counter was zero depends on times alone.
+template <bool kCounter, bool kPerSecond>
+void PlainRate(RangeCall& call) {
+  const FloatSamples& s = call.floats;
+  const double range_s = Seconds(call.range_ms);
+  const std::vector<RateGeometry>& geometry = Geometry(call, kPerSecond);
+  std::vector<uint32_t>& resets = call.scratch->indexes;
+  resets.clear();
+  if (kCounter) {
+    FindIndexes(
+        s.size, [&](uint32_t i) { return s.value[i] < s.value[i - 1]; }, &resets);
+  }
+  auto reset = resets.begin();
+  double* out = call.out->Values(call.row);
+  uint8_t* cells = call.out->Cells(call.row);
+  for (size_t i = 0; i < geometry.size(); ++i) {
+    const RateGeometry& g = geometry[i];
+    if (g.sampled_s == 0) continue;
+    const Window w = s.window[i];
+    const double first = s.value[w.begin];
+    double increase = s.value[w.end - 1] - first;
+    while (reset != resets.end() && *reset <= w.begin) ++reset;
+    for (auto r = reset; r != resets.end() && *r < w.end; ++r) increase += s.value[*r - 1];
+    double factor = g.factor;
+    // Where the slope meets zero inside the reach before the first sample, it ends there. That is
+    // rare and takes a division: rule it out first, with a margin for rounding.
+    if (kCounter && increase > 0 && first >= 0 &&
+        !(first * g.sampled_s > g.to_start_s * increase * 1.000001)) {
+      const double to_zero_s = g.sampled_s * (first / increase);
+      if (to_zero_s < g.to_start_s) {
+        factor = (g.sampled_s + to_zero_s + g.to_end_s) / g.sampled_s;
+        if (kPerSecond) factor /= range_s;
+      }
+    }
+    out[i] = increase * factor;
+    cells[i] = kFloat;
+  }
+}
+
 template <bool kCounter, bool kPerSecond>
 void FloatRate(RangeCall& call) {
   const FloatSamples& s = call.floats;
+  if (s.start_ms == nullptr && call.histograms.size == 0) {
+    return PlainRate<kCounter, kPerSecond>(call);
+  }
   const double range_s = Seconds(call.range_ms);
   std::vector<uint32_t> resets, overlaps;
   if (kCounter) {
-    resets = Indexes(s.size, [&](uint32_t i) { return FloatReset(s, i); });
+    FindIndexes(
+        s.size, [&](uint32_t i) { return FloatReset(s, i); }, &resets);
     if (s.start_ms != nullptr) {
-      overlaps =
-          Indexes(s.size, [&](uint32_t i) { return StartTimeOverlap(s.start_ms, s.t_ms, i); });
+      FindIndexes(
+          s.size, [&](uint32_t i) { return StartTimeOverlap(s.start_ms, s.t_ms, i); }, &overlaps);
     }
   }
   auto reset = resets.begin();

@@ -133,20 +133,57 @@ void HintAll(Columns* c, bool tell_resets) {
   }
 }
 
-// The newest sample in (reference - lookback, reference] of each step, unless it is a stale marker.
-Status PickNewest(const Columns& c, const std::vector<int64_t>& reference_ms, int64_t lookback_ms,
-                  Pick pick, bool tell_resets, StepVector* out, size_t row) {
-  size_t next = 0;
-  for (size_t step = 0; step < reference_ms.size(); ++step) {
-    const int64_t reference = reference_ms[step];
-    if (step == 0) {
-      next = static_cast<size_t>(std::upper_bound(c.t_ms.begin(), c.t_ms.end(), reference) -
-                                 c.t_ms.begin());
+// Which sample each step picks: the newest one in (reference - lookback, reference]. Worked out
+// anew only when the times of the samples differ from those of the series before.
+class Picks {
+ public:
+  static constexpr uint32_t kNone = UINT32_MAX;
+  Picks(const std::vector<int64_t>& reference_ms, int64_t lookback_ms)
+      : reference_ms_(reference_ms), lookback_ms_(lookback_ms) {}
+
+  const std::vector<uint32_t>& For(const std::vector<int64_t>& t_ms) {
+    if (!picks_.empty() && t_ms == t_ms_) return picks_;
+    t_ms_ = t_ms;
+    picks_.assign(reference_ms_.size(), kNone);
+    auto next = std::upper_bound(t_ms.begin(), t_ms.end(), reference_ms_.front());
+    for (size_t step = 0; step < picks_.size(); ++step) {
+      const int64_t reference = reference_ms_[step];
+      while (next != t_ms.end() && *next <= reference) ++next;
+      if (next == t_ms.begin() || *(next - 1) <= reference - lookback_ms_) continue;
+      picks_[step] = static_cast<uint32_t>(next - t_ms.begin()) - 1;
     }
-    while (next < c.size() && c.t_ms[next] <= reference) ++next;
-    if (next == 0) continue;
-    const size_t i = next - 1;
-    if (c.t_ms[i] <= reference - lookback_ms) continue;
+    return picks_;
+  }
+
+ private:
+  const std::vector<int64_t>& reference_ms_;
+  const int64_t lookback_ms_;
+  std::vector<int64_t> t_ms_;
+  std::vector<uint32_t> picks_;
+};
+
+void PickFloats(const std::vector<double>& value, const std::vector<uint32_t>& picks,
+                StepVector* out, size_t row) {
+  double* values = out->Values(row);
+  uint8_t* cells = out->Cells(row);
+  for (size_t step = 0; step < picks.size(); ++step) {
+    if (picks[step] == Picks::kNone) continue;
+    const double v = value[picks[step]];
+    values[step] = v;
+    cells[step] = IsStale(v) ? kAbsent : kFloat;
+  }
+}
+
+// The samples that `picks` name, unless they are stale markers.
+Status PickSamples(const Columns& c, const std::vector<uint32_t>& picks, Pick pick,
+                   bool tell_resets, StepVector* out, size_t row) {
+  if (pick == Pick::kValue && c.histogram.empty()) {
+    PickFloats(c.value, picks, out, row);
+    return {};
+  }
+  for (size_t step = 0; step < picks.size(); ++step) {
+    if (picks[step] == Picks::kNone) continue;
+    const size_t i = picks[step];
     const bool histogram = !c.histogram.empty() && c.histogram[i] != nullptr;
     if (histogram ? IsStale(*c.histogram[i]) : IsStale(c.value[i])) continue;
     if (pick == Pick::kInfoTimestamp && histogram) {
@@ -272,6 +309,8 @@ class RangeApplier {
     call.args_pos = f_.range->pos;
     call.scalar_pos = f_.scalar_pos;
     call.annotations = annotations;
+    call.scratch = &scratch_;
+    call.windows = samples_.windows();
     call.out = out;
     call.row = out->AddRow(std::move(info));
     f_.function(call);
@@ -287,6 +326,7 @@ class RangeApplier {
   const int64_t range_ms_;
   const RangeMode mode_;
   SeriesSamples samples_;
+  RangeScratch scratch_;
 };
 
 // The points of row `row` as columns.
@@ -337,6 +377,7 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
       [&](size_t begin, size_t end, StepVector* out, AnnotationSet* annotations) -> Status {
         Columns columns;
         SeriesSamples samples;
+        Picks picks(reference, ctx.lookback_ms);
         Labels labels;
         for (size_t i = begin; i < end; ++i) {
           TRY(Read(ctx, *set, i, &columns));
@@ -352,7 +393,7 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
             samples.SetWindows(reference, ctx.lookback_ms, ctx.lookback_ms);
             PickSmoothed(samples, reference, selector, annotations, out, row);
           } else {
-            TRY(PickNewest(columns, reference, ctx.lookback_ms, pick, tell_resets, out, row));
+            TRY(PickSamples(columns, picks.For(columns.t_ms), pick, tell_resets, out, row));
           }
           if (out->RowEmpty(row)) out->PopRow();
         }

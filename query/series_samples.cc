@@ -1,5 +1,7 @@
 #include "query/series_samples.h"
 
+#include <algorithm>
+
 namespace deckwatch::query {
 
 namespace {
@@ -61,7 +63,12 @@ void SeriesSamples::Split(const Columns& columns, bool with_start_times) {
 
 void SeriesSamples::SetWindows(const std::vector<int64_t>& end_ms, int64_t before_ms,
                                int64_t after_ms) {
-  Slide(floats_.t_ms, floats_.size, end_ms, before_ms, after_ms, &float_window_);
+  if (windows_ == 0 || !std::equal(windows_t_.begin(), windows_t_.end(), floats_.t_ms,
+                                   floats_.t_ms + floats_.size)) {
+    Slide(floats_.t_ms, floats_.size, end_ms, before_ms, after_ms, &float_window_);
+    windows_t_.assign(floats_.t_ms, floats_.t_ms + floats_.size);
+    ++windows_;
+  }
   Slide(histograms_.t_ms, histograms_.size, end_ms, before_ms, after_ms, &histogram_window_);
   floats_.window = float_window_.data();
   histograms_.window = histogram_window_.data();

@@ -13,8 +13,12 @@ class SeriesSamples {
   // stay unchanged while the samples are used: where nothing has to be left out they are looked at
   // in place.
   void Load(const Columns& columns, bool with_start_times);
-  // Window i becomes (end_ms[i] - before_ms, end_ms[i] + after_ms]; end_ms must not fall.
+  // Window i becomes (end_ms[i] - before_ms, end_ms[i] + after_ms]; end_ms must not fall. Called
+  // with the same arguments for every series.
   void SetWindows(const std::vector<int64_t>& end_ms, int64_t before_ms, int64_t after_ms);
+
+  // Changes whenever the windows do, unlike from series to series scraped at the same times.
+  uint64_t windows() const { return windows_; }
 
   bool empty() const { return floats_.size + histograms_.size == 0; }
   const FloatSamples& floats() const { return floats_; }
@@ -29,6 +33,8 @@ class SeriesSamples {
   std::vector<double> float_value_;
   std::vector<HistogramPtr> histogram_value_;
   std::vector<Window> float_window_, histogram_window_;
+  std::vector<int64_t> windows_t_;  // times of the floats that float_window_ was made for
+  uint64_t windows_ = 0;
 };
 
 }  // namespace deckwatch::query

@@ -1,6 +1,7 @@
 #include "query/step_vector.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace deckwatch::query {
@@ -42,6 +43,7 @@ void StepVector::CopyCell(size_t row, size_t step, const StepVector& from, size_
 }
 
 void StepVector::Append(StepVector&& other) {
+  charge.Absorb(std::move(other.charge));
   if (!histogram.empty()) other.EnsureHistograms();
   if (!other.histogram.empty()) EnsureHistograms();
   series.insert(series.end(), std::make_move_iterator(other.series.begin()),
@@ -75,8 +77,25 @@ void StepVector::RemoveEmptyRows() {
   if (!histogram.empty()) histogram.resize(kept * steps);
 }
 
+namespace {
+// How many bytes are not zero, eight at a time: cells are 0, 1 or 2.
+uint64_t CountPresent(const std::vector<uint8_t>& cells) {
+  static_assert(kFloat == 1 && kHistogram == 2);
+  constexpr uint64_t kLowBits = 0x0101010101010101u;
+  uint64_t n = 0;
+  size_t i = 0;
+  for (; i + 8 <= cells.size(); i += 8) {
+    uint64_t word;
+    std::memcpy(&word, cells.data() + i, 8);
+    n += static_cast<uint64_t>(std::popcount((word | word >> 1) & kLowBits));
+  }
+  for (; i < cells.size(); ++i) n += cells[i] != kAbsent;
+  return n;
+}
+}  // namespace
+
 uint64_t StepVector::SampleCount() const {
-  uint64_t n = cell.size() - std::count(cell.begin(), cell.end(), kAbsent);
+  uint64_t n = CountPresent(cell);
   for (const HistogramPtr& h : histogram) {
     if (h) n += HistogramSampleCost(*h) - 1;
   }

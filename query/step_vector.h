@@ -77,7 +77,7 @@ struct StepVector {
     Cells(row)[step] = kHistogram;
   }
   void CopyCell(size_t row, size_t step, const StepVector& from, size_t from_row, size_t from_step);
-  // Appends the rows of `other`, which has the same number of steps.
+  // Appends the rows of `other`, which has the same number of steps, with its charge.
   void Append(StepVector&& other);
   bool RowEmpty(size_t row) const;
   void RemoveEmptyRows();
