@@ -343,6 +343,18 @@ TEST(HttpClient, KeepsSecretsFromOtherHosts) {
   EXPECT_THAT(client.Do(Get(server.Url("/loop"))).status().message(), HasSubstr("too many"));
 }
 
+TEST(HttpClient, GoesThroughAProxyUnlessToldNotTo) {
+  RawServer proxy("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nproxy");
+  HttpClientConfig config;
+  config.proxy_url = proxy.Url();
+  config.no_proxy = "example.org, .corp.invalid";
+  HttpClient client(config);
+  auto got = client.Do(Get("http://service.invalid/x"));
+  ASSERT_TRUE(got.ok()) << got.status().message();
+  EXPECT_EQ(got->body, "proxy");
+  EXPECT_FALSE(client.Do(Get("http://api.corp.invalid/x")).ok());  // asked directly: no such host
+}
+
 TEST(HttpClient, RefusesForgedHeaders) {
   HttpClient client{{}};
   HttpRequest request = Get("http://127.0.0.1:1/");

@@ -118,6 +118,13 @@ class RawServer {
   }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
+  // A copy of something that the handler writes to.
+  template <typename T>
+  T Read(const T& handlers) {
+    MutexLock lock(mutex_);
+    return handlers;
+  }
+
   static std::string Answer(int status, const std::string& body) {
     return "HTTP/1.1 " + std::to_string(status) +
            " X\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " +

@@ -65,8 +65,8 @@ TEST(KubernetesDiscovery, SendsTheTokenAndAsksPerNamespace) {
                                                       "selectors: [{role: pod, label: a=b}]\n");
   EXPECT_EQ(running.WaitForCount(2).size(), 2u);
   running.Stop();
-  EXPECT_THAT(heads, HasSubstr("Authorization: Bearer tok\r\n"));
-  EXPECT_THAT(heads, HasSubstr("/api/v1/namespaces/infra/pods?labelSelector=a%3Db&"));
+  EXPECT_THAT(api.Read(heads), HasSubstr("Authorization: Bearer tok\r\n"));
+  EXPECT_THAT(api.Read(heads), HasSubstr("/api/v1/namespaces/infra/pods?labelSelector=a%3Db&"));
 }
 
 TEST(KubernetesConfig, RefusesBadSections) {
