@@ -5,6 +5,8 @@
 #include <set>
 #include <sstream>
 
+#include <glob.h>
+
 #include "alerting/am_matchers.h"
 #include "alerting/am_receivers.h"
 
@@ -57,6 +59,14 @@ Status ParseGroupBy(YamlDecoder* d, Route* route) {
   }
   route->group_by = route->group_by_all ? std::vector<std::string>() : std::move(names);
   return Status::Ok();
+}
+
+Result<std::string> ReadFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return Status::NotFound("open " + path + ": no such file or not readable");
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
 }
 
 class ConfigParser {
@@ -232,11 +242,20 @@ Result<AmConfig> ParseAmConfig(std::string_view text, const std::string& file) {
 }
 
 Result<AmConfig> ParseAmConfigFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return Status::NotFound("open " + path + ": no such file or not readable");
-  std::ostringstream text;
-  text << in.rdbuf();
-  return ParseAmConfig(text.str(), path);
+  TRY_ASSIGN(const std::string text, ReadFile(path));
+  TRY_ASSIGN(AmConfig config, ParseAmConfig(text, path));
+  for (const std::string& pattern : config.templates) {
+    glob_t found{};
+    const bool any = glob(pattern.c_str(), 0, nullptr, &found) == 0;
+    const std::vector<std::string> files(found.gl_pathv,
+                                         found.gl_pathv + (any ? found.gl_pathc : 0));
+    globfree(&found);
+    for (const std::string& file : files) {
+      TRY_ASSIGN(const std::string templates, ReadFile(file));
+      TRY(config.template_set.Add(file, templates));
+    }
+  }
+  return config;
 }
 
 }  // namespace deckwatch::alerting

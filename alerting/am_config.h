@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "alerting/alert.h"
+#include "alerting/template.h"
 #include "alerting/time_interval.h"
 #include "base/http_config.h"
 #include "base/matcher.h"
@@ -48,10 +49,11 @@ struct InhibitRule {
 };
 
 struct WebhookConfig {
-  Secret url;              // a template
-  std::string url_file;    // instead of `url`: read at each send
-  int64_t max_alerts = 0;  // 0: all
-  int64_t timeout_ms = 0;  // 0: none of its own
+  Secret url;                               // a template
+  std::string url_file;                     // instead of `url`: read at each send
+  int64_t max_alerts = 0;                   // 0: all
+  int64_t timeout_ms = 0;                   // 0: none of its own
+  std::shared_ptr<const YamlNode> payload;  // instead of the usual body; its texts are templates
   HttpClientConfig http;
 };
 
@@ -75,8 +77,9 @@ struct AmConfig {
   std::vector<Receiver> receivers;
   std::vector<InhibitRule> inhibit_rules;
   std::vector<NamedTimeIntervals> time_intervals;
-  std::vector<std::string> templates;  // globs, absolute
-  std::string text;                    // the file as it was read
+  std::vector<std::string> templates;                         // globs, absolute
+  TemplateSet template_set{TemplateDialect::kNotifications};  // what those files define
+  std::string text;                                           // the file as it was read
 
   const Receiver* FindReceiver(std::string_view name) const;
   const NamedTimeIntervals* FindTimeIntervals(std::string_view name) const;
@@ -84,6 +87,7 @@ struct AmConfig {
 
 // InvalidArgument "<file>:<line>: <section>: <reason>" for the first fault.
 Result<AmConfig> ParseAmConfig(std::string_view text, const std::string& file);
+// The same, with the template files read.
 Result<AmConfig> ParseAmConfigFile(const std::string& path);
 
 }  // namespace deckwatch::alerting

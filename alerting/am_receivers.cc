@@ -224,6 +224,25 @@ Status ParseHttp(const YamlNode& node, const std::string& file, HttpClientConfig
   return d.Finish();
 }
 
+Status CheckTemplate(std::string_view text) {
+  return TemplateSet(TemplateDialect::kNotifications).Add("", text);
+}
+
+// The first fault of the templates in a payload.
+Status CheckPayload(const YamlNode& node) {
+  if (node.kind == YamlNode::Kind::kScalar) return CheckTemplate(node.scalar);
+  for (const YamlNode& item : node.items) TRY(CheckPayload(item));
+  for (const auto& [key, value] : node.entries) TRY(CheckPayload(value));
+  return Status::Ok();
+}
+
+Status ParsePayload(const YamlDecoder& d, const YamlNode& node, WebhookConfig* webhook) {
+  if (node.IsNull()) return Status::Ok();
+  if (Status s = CheckPayload(node); !s.ok()) return d.ErrorAt("payload", s.message());
+  webhook->payload = std::make_shared<const YamlNode>(node);
+  return Status::Ok();
+}
+
 Status ParseIntegration(const YamlNode& node, const std::string& file, const ReceiverType& type,
                         const AmGlobal& global, Integration* out) {
   YamlDecoder d(node, file, std::string(type.type) + "_config");
@@ -239,6 +258,8 @@ Status ParseIntegration(const YamlNode& node, const std::string& file, const Rec
     std::string url;
     d.String("url", &url).String("url_file", &webhook->url_file);
     d.Int("max_alerts", &webhook->max_alerts).Duration("timeout", &webhook->timeout_ms);
+    d.Child("payload", [&](const YamlNode& n) { return ParsePayload(d, n, webhook.get()); });
+    if (Status s = CheckTemplate(url); !s.ok()) return d.ErrorAt("url", s.message());
     webhook->url = Secret(url);
     webhook->url_file = ResolvePath(file, webhook->url_file);
     webhook->http = http;

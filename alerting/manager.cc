@@ -100,6 +100,7 @@ struct Manager::Impl {
   AlertingCounters counters;
   uint64_t shown_version = 0;
 
+  std::stop_source stopping;                        // ends requests under way
   std::unique_ptr<ThreadPool> evaluators, senders;  // null: the planner does it itself
   std::jthread planner;                             // last: stops before the rest goes
 
@@ -223,11 +224,12 @@ void Manager::Impl::StartSends(int64_t now_ms) {
       if (i.type == n.integration_type && i.index == n.integration_index) webhook = i.webhook;
     }
     const auto transport = transports.find(webhook.get());
-    const auto send = [this, item = *claimed, webhook, env = env,
+    const auto send = [this, item = *claimed, webhook, env = env, am = alertmanager,
                        http = transport == transports.end() ? nullptr : transport->second] {
       SendOutcome outcome{SendOutcome::Kind::kRefused, "its receiver is no longer configured", 0};
       if (webhook != nullptr) {
-        outcome = SendWebhook(*webhook, http, item, env->external_url, deps.clock->WallMs());
+        outcome = SendWebhook(*webhook, am->template_set, http, item, env->external_url,
+                              deps.clock->WallMs(), stopping.get_token());
       }
       Post([&](Mail* m) { m->sent.emplace_back(item.id, std::move(outcome)); });
     };
@@ -378,6 +380,7 @@ Status Manager::Impl::Reconfigure(const ManagerConfig& config, LoadedConfig load
 Manager::Manager(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Manager::~Manager() {
+  impl_->stopping.request_stop();
   impl_->planner = {};
 }
 

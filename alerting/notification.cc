@@ -190,16 +190,20 @@ Value NotificationData(const Notification& n, std::string_view external_url) {
       .method = nullptr};
 }
 
-std::string WebhookBody(const Notification& n, std::string_view external_url, int64_t max_alerts) {
+std::string WebhookBody(const Notification& whole, std::string_view external_url,
+                        int64_t max_alerts) {
+  // As Alertmanager has it, status and common labels are those of the alerts that are shown.
+  Notification n = whole;
+  if (max_alerts > 0 && n.alerts.size() > static_cast<size_t>(max_alerts)) {
+    n.alerts.resize(max_alerts);
+  }
   std::string out;
   JsonWriter w(&out);
-  const size_t shown =
-      max_alerts > 0 ? std::min<size_t>(max_alerts, n.alerts.size()) : n.alerts.size();
   w.BeginObject();
   w.Key("receiver").String(n.receiver);
   w.Key("status").String(n.firing() ? "firing" : "resolved");
   w.Key("alerts").BeginArray();
-  for (size_t i = 0; i < shown; ++i) WriteAlert(&w, n.alerts[i]);
+  for (const Alert& a : n.alerts) WriteAlert(&w, a);
   w.EndArray();
   WritePairs(&w, "groupLabels", Pairs(n.group_labels));
   WritePairs(&w, "commonLabels", CommonLabels(n));
@@ -207,7 +211,7 @@ std::string WebhookBody(const Notification& n, std::string_view external_url, in
   w.Key("externalURL").String(external_url);
   w.Key("version").String("4");
   w.Key("groupKey").String(n.group_key);
-  w.Key("truncatedAlerts").Uint(n.alerts.size() - shown);
+  w.Key("truncatedAlerts").Uint(whole.alerts.size() - n.alerts.size());
   w.Key("notification_reason").String(NotificationReasonName(n.reason));
   w.EndObject();
   return out;

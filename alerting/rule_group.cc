@@ -51,6 +51,7 @@ double Seconds(int64_t from_ns, int64_t to_ns) {
 
 struct RuleGroup::Rule {
   RuleConfig config;
+  std::vector<RuleTemplate> labels, annotations;  // parallel to those of `config`; alerting only
   std::string row_prefix;
   RuleAlerts alerts;
   std::set<Labels> series;  // written by the last evaluation
@@ -76,9 +77,14 @@ Result<std::unique_ptr<RuleGroup>> RuleGroup::Create(RuleGroupConfig config,
   for (const RuleConfig& rule : group->config_.rules) {
     const std::string id = rule.name + ToLabels(rule.labels).ToString();
     group->rules_.emplace_back();
-    group->rules_.back().config = rule;
-    group->rules_.back().row_prefix =
-        GroupPrefix(group->key()) + id + "#" + std::to_string(seen[id]++) + '\0';
+    Rule& made = group->rules_.back();
+    made.config = rule;
+    made.row_prefix = GroupPrefix(group->key()) + id + "#" + std::to_string(seen[id]++) + '\0';
+    if (!rule.alerting) continue;
+    for (const auto& [name, text] : rule.labels) made.labels.emplace_back(rule.name, text);
+    for (const auto& [name, text] : rule.annotations) {
+      made.annotations.emplace_back(rule.name, text);
+    }
   }
   TRY(group->Load());
   group->Publish(0, 0, 0);
@@ -272,16 +278,17 @@ Status RuleGroup::Alarm(Rule* rule, const query::QueryResult& result, int64_t ts
   std::map<Labels, AlertInstance> seen;
   for (const query::ResultSeries& s : series) {
     const double value = s.value.empty() ? 0 : s.value[0];
-    const RuleExpander expander(rule->config.name, context, s.labels, value, env_->external_labels);
+    const RuleTemplateData data(s.labels, value, env_->external_labels, env_->external_url);
     LabelsBuilder builder(s.labels);
     builder.Del(kMetricName);
-    for (const auto& [name, text] : rule->config.labels) {
-      builder.Set(name, expander.Expand(text, nullptr));
+    for (size_t i = 0; i < rule->labels.size(); ++i) {
+      builder.Set(rule->config.labels[i].first, rule->labels[i].Expand(data, context));
     }
     builder.Set(kAlertName, rule->config.name);
     AlertInstance instance{.annotations = {}, .value = value};
-    for (const auto& [name, text] : rule->config.annotations) {
-      instance.annotations.emplace_back(name, expander.Expand(text, nullptr));
+    for (size_t i = 0; i < rule->annotations.size(); ++i) {
+      instance.annotations.emplace_back(rule->config.annotations[i].first,
+                                        rule->annotations[i].Expand(data, context));
     }
     if (!seen.emplace(builder.Build(), std::move(instance)).second) {
       return Status::InvalidArgument(

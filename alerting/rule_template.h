@@ -1,4 +1,4 @@
-// The templates of alerting rules: labels and annotations, expanded per alert.
+// The templates of alerting rules: labels and annotations, parsed once, expanded per alert.
 #pragma once
 
 #include <string>
@@ -10,24 +10,36 @@
 
 namespace deckwatch::alerting {
 
-// The first error of `text` as a template of rule `alert`; it is not run.
-Status CheckRuleTemplate(const std::string& alert, std::string_view text);
-
-// Expands templates for one alert of a rule; the data is made once for all of them.
-class RuleExpander {
+// What one alert offers to the templates of its rule; made once for all of them.
+class RuleTemplateData {
  public:
-  // `context` must outlive the expander. `labels` are those of the sample, `value` its value.
-  RuleExpander(std::string alert, const TemplateContext& context, LabelsView labels, double value,
-               LabelsView external_labels);
+  // `labels` are those of the sample, `value` its value.
+  RuleTemplateData(LabelsView labels, double value, LabelsView external_labels,
+                   std::string_view external_url);
+
+ private:
+  friend class RuleTemplate;
+  Value dot_, labels_, external_labels_, external_url_, value_;
+};
+
+// Immutable; thread-safe.
+class RuleTemplate {
+ public:
+  // A text that does not parse is kept with its error, see status(): it expands to that.
+  RuleTemplate(const std::string& alert, std::string_view text);
+
+  const Status& status() const { return status_; }
 
   // What the template says, or "<error expanding template: …>", as Prometheus does, so that a slip
-  // in a template never loses an alert. `error`, if not null, gets the reason.
-  std::string Expand(std::string_view text, std::string* error) const;
+  // in a template never loses an alert.
+  std::string Expand(const RuleTemplateData& data, const TemplateContext& context) const;
 
  private:
   std::string name_;
-  const TemplateContext& context_;
-  Value labels_, value_, external_labels_;
+  std::string plain_;  // a text without actions
+  TemplateSet set_{TemplateDialect::kRules};
+  Status status_;
+  bool is_plain_;
 };
 
 }  // namespace deckwatch::alerting

@@ -50,14 +50,14 @@ Status CheckNames(const YamlDecoder& d, const RuleConfig& rule, const std::strin
 Status CheckTemplates(const YamlDecoder& d, const RuleConfig& rule) {
   if (!rule.alerting) return Status::Ok();
   for (const auto& [name, text] : rule.labels) {
-    if (Status s = CheckRuleTemplate(rule.name, text); !s.ok()) {
+    if (const Status s = RuleTemplate(rule.name, text).status(); !s.ok()) {
       return d.ErrorAt("labels", "label " + QuoteGo(name) + ": " + s.message());
     }
   }
   for (const auto& [name, text] : rule.annotations) {
     if (!IsValidLabelName(name))
       return d.ErrorAt("annotations", "invalid annotation name: " + name);
-    if (Status s = CheckRuleTemplate(rule.name, text); !s.ok()) {
+    if (const Status s = RuleTemplate(rule.name, text).status(); !s.ok()) {
       return d.ErrorAt("annotations", "annotation " + QuoteGo(name) + ": " + s.message());
     }
   }

@@ -1,6 +1,7 @@
 // The webhook sender: one POST per notification.
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -11,8 +12,9 @@
 namespace deckwatch::alerting {
 
 // Any 2xx is delivery; 429, 5xx and failures of the network are worth another try; every other
-// answer is final. Blocks for as long as the request takes. Thread-safe.
-SendOutcome SendWebhook(const WebhookConfig& config, const HttpTransport& transport,
-                        const OutboxItem& item, std::string_view external_url, int64_t now_ms);
+// answer is final. Blocks for as long as the request takes, or until `stop`. Thread-safe.
+SendOutcome SendWebhook(const WebhookConfig& config, const TemplateSet& templates,
+                        const HttpTransport& transport, const OutboxItem& item,
+                        std::string_view external_url, int64_t now_ms, std::stop_token stop);
 
 }  // namespace deckwatch::alerting

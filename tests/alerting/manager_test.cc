@@ -270,6 +270,33 @@ TEST_F(ManagerTest, ServerErrorsAndTooManyRequestsAreRetriedOthersAreNot) {
   EXPECT_THAT(Statuses(), ElementsAre("firing"));
 }
 
+TEST_F(ManagerTest, PayloadAndTemplateFilesShapeTheBody) {
+  Write("own.tmpl",
+        "{{ define \"line\" }}{{ range .Alerts }}{{ .Annotations.summary }}{{ end }}{{ end }}");
+  Write("am.yml", R"(
+templates: ['*.tmpl']
+route: {receiver: hook, group_wait: 1s}
+receivers:
+- name: hook
+  webhook_configs:
+  - url: http://r/
+    payload:
+      text: '{{ template "line" . }}'
+      count: '{{ len .Alerts }}'
+      tags: [a, '{{ .Status }}']
+)");
+  ASSERT_TRUE(manager_->Apply(Config()).ok());
+  Down(true);
+  Advance(3 * kMinute);
+  ASSERT_THAT(requests_, SizeIs(1));
+  EXPECT_EQ(requests_[0].body, R"({"count":1,"tags":["a","firing"],"text":"h:1 down"})");
+  Write("am.yml",
+        "route: {receiver: h}\nreceivers:\n- name: h\n  webhook_configs: [{url: 'http://r', "
+        "payload: {a: '{{ nope }}'}}]\n");
+  EXPECT_THAT(manager_->Apply(Config()).message(),
+              HasSubstr("payload: template: :1: function \"nope\" not defined"));
+}
+
 TEST_F(ManagerTest, ApplyIsAllOrNothing) {
   Down(true);
   Advance(3 * kMinute);

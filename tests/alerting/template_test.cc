@@ -225,7 +225,7 @@ TEST(TemplateFunctions, QueryGivesSamples) {
   };
   const TemplateContext context{.query = &query, .now_ms = 7000, .external_url = ""};
   const auto run = [&](const std::string& text) {
-    return RuleExpander("X", context, {}, 5, {}).Expand(text, nullptr);
+    return RuleTemplate("X", text).Expand(RuleTemplateData({}, 5, {}, ""), context);
   };
   EXPECT_EQ(run("{{query \"m\" | first | value}}"), "21");
   EXPECT_EQ(run("{{query \"m\" | sortByLabel \"i\" | first | label \"i\"}}"), "a");
@@ -234,19 +234,20 @@ TEST(TemplateFunctions, QueryGivesSamples) {
               StartsWith("<error expanding template: error executing template __alert_X: "));
 }
 
-TEST(RuleExpander, KnowsLabelsValueAndExternalLabels) {
+TEST(RuleTemplate, KnowsLabelsValueAndExternalLabels) {
   const TemplateContext context{.query = nullptr, .now_ms = 0, .external_url = "http://d"};
-  const RuleExpander expander("Down", context, Labels{{"instance", "h:1"}}, 0.25,
-                              Labels{{"dc", "x"}});
-  EXPECT_EQ(expander.Expand("{{ $labels.instance }} {{ .Labels.instance }} {{ $value | "
-                            "humanizePercentage }} {{ $externalLabels.dc }} {{ $externalURL }}",
-                            nullptr),
+  const RuleTemplateData data(Labels{{"instance", "h:1"}}, 0.25, Labels{{"dc", "x"}}, "http://d");
+  const auto expand = [&](const char* text) {
+    return RuleTemplate("Down", text).Expand(data, context);
+  };
+  EXPECT_EQ(expand("{{ $labels.instance }} {{ .Labels.instance }} {{ $value | humanizePercentage "
+                   "}} {{ $externalLabels.dc }} {{ $externalURL }}"),
             "h:1 h:1 25% x http://d");
-  std::string error;
-  EXPECT_THAT(expander.Expand("{{ $x }}", &error),
+  EXPECT_EQ(expand("plain"), "plain");
+  EXPECT_THAT(expand("{{ $x }}"),
               StartsWith("<error expanding template: error parsing template __alert_Down: "
                          "template: __alert_Down:1: undefined variable \"$x\""));
-  EXPECT_FALSE(error.empty());
+  EXPECT_FALSE(RuleTemplate("Down", "{{ $x }}").status().ok());
 }
 
 TEST(Template, TruncationsAndBitFlipsNeverCrash) {
