@@ -22,7 +22,25 @@ template <typename Less>
 class Heap {
  public:
   explicit Heap(Less less) : less_(less) {}
-  std::vector<Candidate>& items() { return items_; }
+
+  // Keeps `c` if it is among the best k so far; of equal ones the earlier stays.
+  void Offer(Candidate c, size_t k) {
+    if (items_.size() < k) {
+      Push(c);
+    } else if (k > 0 && !std::isnan(c.value) && less_(items_[0].value, c.value)) {
+      ReplaceTop(c);
+    }
+  }
+
+  // NaN, being worst, comes last.
+  const std::vector<Candidate>& BestFirst() {
+    std::stable_sort(items_.begin(), items_.end(), [this](const Candidate& a, const Candidate& b) {
+      return !std::isnan(a.value) && less_(b.value, a.value);
+    });
+    return items_;
+  }
+
+ private:
   void Push(Candidate c) {
     items_.push_back(c);
     for (size_t j = items_.size() - 1; j > 0;) {
@@ -44,16 +62,17 @@ class Heap {
     }
   }
 
- private:
   Less less_;
   std::vector<Candidate> items_;
 };
 
-// Rows of `input` that are chosen at one step, group by group.
+// Chooses rows of the input for every step, by group. Goes through the input row by row; what is
+// chosen so far at each step of each group is kept beside.
 class Chooser {
  public:
-  Chooser(QueryContext& ctx, const Expr& e, const StepVector& input)
-      : ctx_(ctx), e_(e), input_(input), group_of_(input.size()) {
+  Chooser(QueryContext& ctx, const Expr& e, const std::vector<double>& param,
+          const StepVector& input)
+      : ctx_(ctx), e_(e), param_(param), input_(input), group_of_(input.size()) {
     const Projection projection =
         e.without ? Projection::Drop(e.grouping) : Projection::Keep(e.grouping);
     LabelIndex index;
@@ -65,84 +84,84 @@ class Chooser {
     groups_ = index.size();
   }
 
-  std::vector<size_t> Choose(size_t step, double param) {
+  // Calls chosen(row, step), step by step; at one step group by group, the best first.
+  template <typename F>
+  Status Choose(F chosen) {
     switch (e_.aggregate) {
       case AggregateOp::kTopk:
-        return ByValue(step, param, [](double a, double b) { return std::isnan(a) || a < b; });
+        return ByValue([](double a, double b) { return std::isnan(a) || a < b; }, chosen);
       case AggregateOp::kBottomk:
-        return ByValue(step, param, [](double a, double b) { return std::isnan(a) || a > b; });
-      case AggregateOp::kLimitk: return First(step, param);
-      default: return Ratio(step, std::clamp(param, -1.0, 1.0));
+        return ByValue([](double a, double b) { return std::isnan(a) || a > b; }, chosen);
+      case AggregateOp::kLimitk: return First(chosen);
+      default: return Ratio(chosen);
     }
   }
 
  private:
-  size_t K(double param) const {
-    const auto k = static_cast<int64_t>(param);
+  size_t K(size_t step) const {
+    const auto k = static_cast<int64_t>(param_[step]);
     return k < 1 ? 0 : std::min(static_cast<size_t>(k), input_.size());
   }
 
   // `less` orders the worst candidate first.
-  template <typename Less>
-  std::vector<size_t> ByValue(size_t step, double param, Less less) {
-    const size_t k = K(param);
-    if (k == 0) return {};
-    std::vector<Heap<Less>> heaps(groups_, Heap<Less>(less));
+  template <typename Less, typename F>
+  Status ByValue(Less less, F chosen) {
+    std::vector<Heap<Less>> heaps(groups_ * input_.steps, Heap<Less>(less));
+    bool ignored = false;
     for (size_t row = 0; row < input_.size(); ++row) {
-      const uint8_t cell = input_.Cells(row)[step];
-      if (cell == kHistogram) {
-        ctx_.annotations.HistogramIgnoredInAggregation(AggregateOpName(e_.aggregate), e_.pos);
-      }
-      if (cell != kFloat) continue;
-      const double v = input_.Values(row)[step];
-      Heap<Less>& heap = heaps[group_of_[row]];
-      if (heap.items().size() < k) {
-        heap.Push({v, row});
-      } else if (const double worst = heap.items()[0].value;
-                 std::isnan(worst) ? !std::isnan(v) : !std::isnan(v) && less(worst, v)) {
-        heap.ReplaceTop({v, row});
+      if (row % 256 == 0) TRY(ctx_.budget.Check());
+      Heap<Less>* heap = &heaps[group_of_[row] * input_.steps];
+      for (size_t step = 0; step < input_.steps; ++step) {
+        const uint8_t cell = input_.Cells(row)[step];
+        ignored |= cell == kHistogram;
+        if (cell == kFloat) heap[step].Offer({input_.Values(row)[step], row}, K(step));
       }
     }
-    std::vector<size_t> out;
-    for (Heap<Less>& heap : heaps) {
-      // Best first; NaN, being worst, last.
-      std::stable_sort(heap.items().begin(), heap.items().end(),
-                       [&](const Candidate& a, const Candidate& b) {
-                         if (std::isnan(a.value)) return false;
-                         return less(b.value, a.value);
-                       });
-      for (const Candidate& c : heap.items()) out.push_back(c.row);
+    if (ignored) {
+      ctx_.annotations.HistogramIgnoredInAggregation(AggregateOpName(e_.aggregate), e_.pos);
     }
-    return out;
+    for (size_t step = 0; step < input_.steps; ++step) {
+      for (size_t group = 0; group < groups_; ++group) {
+        for (const Candidate& c : heaps[group * input_.steps + step].BestFirst()) {
+          chosen(c.row, step);
+        }
+      }
+    }
+    return {};
   }
 
-  std::vector<size_t> First(size_t step, double param) {
-    const size_t k = K(param);
-    std::vector<size_t> taken(groups_);
-    std::vector<size_t> out;
+  template <typename F>
+  Status First(F chosen) {
+    std::vector<size_t> taken(groups_ * input_.steps);
     for (size_t row = 0; row < input_.size(); ++row) {
-      if (input_.Cells(row)[step] == kAbsent || taken[group_of_[row]] == k) continue;
-      ++taken[group_of_[row]];
-      out.push_back(row);
+      for (size_t step = 0; step < input_.steps; ++step) {
+        size_t& n = taken[group_of_[row] * input_.steps + step];
+        if (input_.Cells(row)[step] == kAbsent || n >= K(step)) continue;
+        ++n;
+        chosen(row, step);
+      }
     }
-    return out;
+    return {};
   }
 
   // r >= 0 keeps hashes below r, r < 0 those from 1 + r on, so that r and r - 1 complement each
   // other.
-  std::vector<size_t> Ratio(size_t step, double r) {
-    std::vector<size_t> out;
-    if (r == 0) return out;
+  template <typename F>
+  Status Ratio(F chosen) {
     for (size_t row = 0; row < input_.size(); ++row) {
-      if (input_.Cells(row)[step] == kAbsent) continue;
       const double place = SeriesHashFraction(input_.series[row].labels);
-      if (r >= 0 ? place < r : place >= 1.0 + r) out.push_back(row);
+      for (size_t step = 0; step < input_.steps; ++step) {
+        const double r = std::clamp(param_[step], -1.0, 1.0);
+        if (input_.Cells(row)[step] == kAbsent || r == 0) continue;
+        if (r > 0 ? place < r : place >= 1.0 + r) chosen(row, step);
+      }
     }
-    return out;
+    return {};
   }
 
   QueryContext& ctx_;
   const Expr& e_;
+  const std::vector<double>& param_;
   const StepVector& input_;
   std::vector<size_t> group_of_;
   size_t groups_ = 0;
@@ -192,16 +211,13 @@ Result<StepVector> SelectK(QueryContext& ctx, const Expr& e, const std::vector<d
   StepVector out(input.steps);
   TRY_ASSIGN(const bool any, CheckParam(ctx, e, param));
   if (!any) return out;
-  Chooser chooser(ctx, e, input);
+  Chooser chooser(ctx, e, param, input);
   constexpr size_t kNone = SIZE_MAX;
   std::vector<size_t> row_of(input.size(), kNone);
-  for (size_t step = 0; step < input.steps; ++step) {
-    TRY(ctx.budget.Check());
-    for (const size_t row : chooser.Choose(step, param[step])) {
-      if (row_of[row] == kNone) row_of[row] = out.AddRow(input.series[row]);
-      out.CopyCell(row_of[row], step, input, row, step);
-    }
-  }
+  TRY(chooser.Choose([&](size_t row, size_t step) {
+    if (row_of[row] == kNone) row_of[row] = out.AddRow(input.series[row]);
+    out.CopyCell(row_of[row], step, input, row, step);
+  }));
   return out;
 }
 

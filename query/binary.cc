@@ -17,6 +17,21 @@ Projection SignatureOf(const VectorMatching& m) {
   return m.on ? Projection::Keep(m.labels) : Projection::Drop(m.labels);
 }
 
+// The labels of the many side that a result keeps.
+Projection ResultLabels(const VectorMatching& m, BinaryOp op) {
+  const auto metadata = [](const std::string& name) {
+    return name == kMetricName || name == "__type__" || name == "__unit__";
+  };
+  std::vector<std::string> names;
+  if (m.card == Cardinality::kOneToOne) names = m.labels;
+  if (m.card == Cardinality::kOneToOne && m.on) {
+    if (ChangesMetric(op)) std::erase_if(names, metadata);
+    return Projection::Keep(std::move(names));
+  }
+  if (ChangesMetric(op)) names.insert(names.end(), {"__name__", "__type__", "__unit__"});
+  return Projection::DropOnly(std::move(names));
+}
+
 // Rows of both operands by signature.
 struct Signatures {
   Signatures(const VectorMatching& m, const StepVector& lhs, const StepVector& rhs) {
@@ -85,6 +100,7 @@ class PairMatcher {
         fill_one_(m_.fill_right),
         fill_many_(m_.fill_left),
         signatures_(m_, many_, one_),
+        result_labels_(ResultLabels(m_, e.op)),
         floats_only_(!fill_one_ && !fill_many_ && many_.histogram.empty() &&
                      one_.histogram.empty() && e.op != BinaryOp::kTrimUpper &&
                      e.op != BinaryOp::kTrimLower),
@@ -216,16 +232,12 @@ class PairMatcher {
     Labels many_buffer, one_buffer;
     const Labels& many = LabelsOfRow(many_, l, one_, r, &many_buffer);
     const Labels& one = LabelsOfRow(one_, r, many_, l, &one_buffer);
-    LabelsBuilder b(ChangesMetric(e_.op) ? DropMetadataLabels(many) : many);
-    if (m_.card == Cardinality::kOneToOne) {
-      if (m_.on) {
-        b.Keep(m_.labels);
-      } else {
-        b.Drop(m_.labels);
-      }
+    SeriesInfo info{result_labels_.Apply(many), false};
+    if (!m_.include.empty()) {
+      LabelsBuilder b(info.labels);
+      for (const std::string& name : m_.include) b.Set(name, one.Get(name));
+      info.labels = b.Build();
     }
-    for (const std::string& name : m_.include) b.Set(name, one.Get(name));
-    SeriesInfo info{b.Build(), false};
     if (e_.return_bool) DropName(ctx_, &info);
     return info;
   }
@@ -293,6 +305,7 @@ class PairMatcher {
   const StepVector many_, one_;
   const std::optional<double> fill_one_, fill_many_;
   const Signatures signatures_;
+  const Projection result_labels_;
   const bool floats_only_;  // and no fill values
   Output output_;
   std::vector<uint8_t> keep_;

@@ -18,10 +18,14 @@ Projection Projection::Keep(std::vector<std::string> names) {
   return {true, std::move(names)};
 }
 
-Projection Projection::Drop(std::vector<std::string> names) {
-  names.emplace_back(kMetricName);
+Projection Projection::DropOnly(std::vector<std::string> names) {
   Normalize(&names);
   return {false, std::move(names)};
+}
+
+Projection Projection::Drop(std::vector<std::string> names) {
+  names.emplace_back(kMetricName);
+  return DropOnly(std::move(names));
 }
 
 void Projection::Encode(LabelsView labels, std::string* out) const {

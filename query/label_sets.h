@@ -18,6 +18,8 @@ class Projection {
   static Projection Keep(std::vector<std::string> names);
   // without(names), ignoring(names): all but these and __name__.
   static Projection Drop(std::vector<std::string> names);
+  // All but exactly these.
+  static Projection DropOnly(std::vector<std::string> names);
 
   // Replaces `out` by the encoding of the projected label set.
   void Encode(LabelsView labels, std::string* out) const;
