@@ -8,6 +8,7 @@
 
 #include "base/mutex.h"
 #include "scraper/manager.h"
+#include "scraper/metadata_pool.h"
 #include "scraper/target.h"
 #include "scraper/target_writer.h"
 
@@ -17,7 +18,6 @@ struct ActiveTarget {
   // Owned by the event loop.
   Target target;
   ScrapeConfigPtr config;
-  ScrapeConfigPtr written_config;  // the one that `writer` goes by
   std::string forced_error;
   int64_t phase_ms = 0;
   int64_t due_ms = 0;        // the scrape to come
@@ -28,11 +28,12 @@ struct ActiveTarget {
 
   // Owned by the event loop while not busy, by the one that scrapes while busy.
   std::unique_ptr<TargetWriter> writer;
+  ScrapeConfigPtr written_config;  // the one that `writer` goes by
 
   // For readers.
   mutable Mutex mutex;
   TargetInfo info GUARDED_BY(mutex);
-  std::shared_ptr<const std::vector<MetricMetadata>> metadata GUARDED_BY(mutex);
+  SharedMetadata metadata GUARDED_BY(mutex);
 };
 using ActiveTargetPtr = std::shared_ptr<ActiveTarget>;
 

@@ -308,7 +308,8 @@ std::string AcceptHeader(const ScrapeConfig& config) {
   size_t weight = kProtocols.size() + 1;
   for (const ScrapeProtocol protocol : order) {
     for (const ProtocolName& p : kProtocols) {
-      if (p.protocol != protocol) continue;
+      // Not asked for while it cannot be read.
+      if (p.protocol != protocol || protocol == ScrapeProtocol::kPrometheusProto) continue;
       out += std::string(p.media_type);
       if (p.escapes) out += ";escaping=" + std::string(kEscapings[static_cast<size_t>(escaping)]);
       out += ";q=0." + std::to_string(weight--) + ",";

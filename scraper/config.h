@@ -101,7 +101,8 @@ Result<ScrapeConfigs> ParseScrapeConfigs(const YamlNode& list, std::string_view 
                                          const ScrapeDefaults& defaults,
                                          std::set<std::string>* job_names);
 
-// The value of the Accept header that asks for the protocols of `config`.
+// The value of the Accept header that asks for the protocols of `config`; PrometheusProto, which
+// the scraper cannot read yet, is left out.
 std::string AcceptHeader(const ScrapeConfig& config);
 
 }  // namespace deckwatch::scraper

@@ -16,7 +16,9 @@
 #include "base/mutex.h"
 #include "scraper/active_target.h"
 #include "scraper/discovery_hub.h"
+#include "scraper/failure_log.h"
 #include "scraper/fetcher.h"
+#include "scraper/metadata_pool.h"
 #include "scraper/own_metrics.h"
 #include "scraper/pool.h"
 #include "scraper/schedule.h"
@@ -166,6 +168,8 @@ class ScrapeManager::Impl {
                int64_t start_ns);
   void Write(const ActiveTargetPtr& active, const ScrapeTiming& timing, FetchResult result);
   void Record(ActiveTarget* active, const ScrapeTiming& timing, const ScrapeReport& report);
+  static void LogIfFailed(const ActiveTarget& active, const ScrapeTiming& timing,
+                          const Status& status);
   void Done(const ActiveTargetPtr& active);
   void TakeWritten();
 
@@ -173,6 +177,7 @@ class ScrapeManager::Impl {
   const Clock& clock_;
   Fetcher fetcher_;
   OwnCounters counters_;
+  MetadataPool metadata_;
 
   mutable Mutex mutex_;
   bool stopped_ GUARDED_BY(mutex_) = false;
@@ -442,7 +447,22 @@ void ScrapeManager::Impl::Write(const ActiveTargetPtr& active, const ScrapeTimin
   const ScrapeReport report = active->writer->Write(std::move(result), timing, options_.appender);
   counters_.Count(report);
   Record(active.get(), timing, report);
+  LogIfFailed(*active, timing, report.status);
   Done(active);
+}
+
+void ScrapeManager::Impl::LogIfFailed(const ActiveTarget& active, const ScrapeTiming& timing,
+                                      const Status& status) {
+  const std::string& path = active.written_config->failure_log_file;
+  if (status.ok() || path.empty()) return;
+  std::string url;
+  {
+    MutexLock lock(active.mutex);
+    url = active.info.scrape_url;
+  }
+  const Status logged =
+      LogFailure(path, timing.t_ms, active.written_config->job_name, url, status.message());
+  if (!logged.ok()) LogWarn("scrape_failure_log_file", {{"error", logged}});
 }
 
 // Called by whoever wrote: gives the target back to the event loop.
@@ -456,11 +476,8 @@ void ScrapeManager::Impl::Done(const ActiveTargetPtr& active) {
 
 void ScrapeManager::Impl::Record(ActiveTarget* active, const ScrapeTiming& timing,
                                  const ScrapeReport& report) {
-  std::shared_ptr<const std::vector<MetricMetadata>> metadata;
-  if (report.metadata_changed) {
-    metadata =
-        std::make_shared<const std::vector<MetricMetadata>>(active->writer->page().Metadata());
-  }
+  SharedMetadata metadata;
+  if (report.metadata_changed) metadata = metadata_.Share(active->writer->page().Metadata());
   const Status& status = report.status.ok() ? report.commit : report.status;
   MutexLock lock(active->mutex);
   TargetInfo& info = active->info;

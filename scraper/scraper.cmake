@@ -2,8 +2,10 @@ deckwatch_room(scraper
   SOURCES
     config.cc
     discovery_hub.cc
+    failure_log.cc
     fetcher.cc
     manager.cc
+    metadata_pool.cc
     own_metrics.cc
     page.cc
     pool.cc

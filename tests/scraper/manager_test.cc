@@ -1,10 +1,14 @@
 #include "scraper/manager.h"
 
 #include <atomic>
+#include <cstdio>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/json.h"
+#include "scraper/metadata_pool.h"
 #include "tests/scraper/fake_appender.h"
 #include "tests/scraper/web_server.h"
 
@@ -280,6 +284,32 @@ TEST_F(ManagerTest, ShowsDroppedTargetsMetadataAndCounters) {
   EXPECT_EQ(metadata[0].metadata.help, "Help.");
   EXPECT_EQ(metadata[0].metadata.type, MetricType::kCounter);
   EXPECT_THAT(manager_->OwnMetrics(), HasSubstr("\ndeckwatch_scrapes_total 1\n"));
+}
+
+TEST_F(ManagerTest, FailuresAreLoggedToAFile) {
+  const std::string path = testing::TempDir() + "dw_failures_" + web_.address().substr(10);
+  web_.Handle([](const httplib::Request&, httplib::Response& r) { r.status = 404; });
+  Apply(Job(", scrape_failure_log_file: " + path));
+  Pass(10'000);
+  std::ifstream in(path);
+  std::string line;
+  ASSERT_TRUE(std::getline(in, line));
+  const auto json = Json::Parse(line);
+  ASSERT_TRUE(json.ok()) << line;
+  EXPECT_EQ((*json)["job_name"].AsString(), "j");
+  EXPECT_THAT((*json)["msg"].AsString(), HasSubstr("HTTP status 404"));
+  EXPECT_EQ((*json)["target"].AsString(), OnlyTarget().scrape_url);
+  std::remove(path.c_str());
+}
+
+TEST(MetadataPool, EqualListsAreOne) {
+  MetadataPool pool;
+  const auto list = [](const char* help) {
+    return std::vector<MetricMetadata>{{"a", MetricType::kGauge, help, ""}};
+  };
+  const SharedMetadata first = pool.Share(list("x"));
+  EXPECT_EQ(pool.Share(list("x")), first);
+  EXPECT_NE(pool.Share(list("y")), first);
 }
 
 // With its own thread and the real clock: starts, scrapes and stops.
