@@ -10,6 +10,7 @@ namespace {
 
 constexpr int64_t kMinute = 60'000;
 constexpr int64_t kDefaultSpanMs = 60 * kMinute;
+constexpr int64_t kAgeStepMs = 5000;
 constexpr int kPointsPerPlot = 600;
 
 // Long enough to hold four scrapes and one step, as Grafana's $__rate_interval, and at least a
@@ -38,6 +39,7 @@ struct App::Page {
   ExploreView explore;
   PlotLink link;
   bool fits_range = false;  // until the user chooses a range
+  int64_t data_age_ms = 0;
 };
 
 App::App(AppOptions options, Transport transport, ThreadPool* pool, const Clock* clock,
@@ -71,22 +73,23 @@ int64_t App::MsToNextRefresh() const {
   return std::max<int64_t>(0, next_refresh_ms_ - clock_->MonotonicMs());
 }
 
+// How long the server has been scraping, as far as the last hour tells; 0 before the first sample.
+void App::MeasureAge(Page* page) {
+  const int64_t minute_ms = page->link.now_ms / kMinute * kMinute;
+  const TimeRange hour = {minute_ms - kDefaultSpanMs, minute_ms + kMinute};
+  const auto& past = page->feed.Range("count(up)", hour, kAgeStepMs);
+  if (!past.data || past.data->series.empty()) return;
+  page->data_age_ms = page->link.now_ms - past.data->series[0].t_ms.front();
+}
+
 // A server that started minutes ago has an almost empty hour: show as much as there is.
 void App::FitRange(Page* page) {
-  if (!page->fits_range) return;
   PlotLink& link = page->link;
-  if (!link.time.live() || link.time.CanGoBack()) {
-    page->fits_range = false;
-    return;
-  }
-  const TimeRange hour = {link.now_ms / kMinute * kMinute - kDefaultSpanMs,
-                          link.now_ms / kMinute * kMinute + kMinute};
-  const auto& past = page->feed.Range("count(up)", hour, 10'000);
-  if (!past.data || past.data->series.empty()) return;
-  const int64_t age_ms = link.now_ms - past.data->series[0].t_ms.front();
+  if (!link.time.live() || link.time.CanGoBack()) page->fits_range = false;
+  if (!page->fits_range || page->data_age_ms == 0) return;
   int64_t span = kDefaultSpanMs;
   for (const int64_t candidate : {30 * kMinute, 15 * kMinute, 5 * kMinute}) {
-    if (age_ms < candidate) span = candidate;
+    if (page->data_age_ms < candidate) span = candidate;
   }
   if (span != link.time.span_ms()) link.time = TimeView(span);  // no step of history
 }
@@ -95,6 +98,7 @@ void App::Frame(const Theme& theme) {
   const int64_t begin_ns = clock_->MonotonicNs();
   TickIfDue();
   Page& page = *pages_[current_];
+  MeasureAge(&page);
   FitRange(&page);
   PlotLink& link = page.link;
   const TimeRange exact = link.time.Window(link.now_ms);
@@ -165,10 +169,16 @@ bool App::Settled() const {
   return pages_[current_]->feed.state().in_flight == 0;
 }
 
-bool App::HasData() const {
-  const auto& targets = pages_[current_]->feed.Targets();
-  return targets.data && std::any_of(targets.data->begin(), targets.data->end(),
-                                     [](const Target& t) { return t.last_scrape_ms > 0; });
+bool App::HasHistory() const {
+  Page& page = *pages_[current_];
+  const auto& targets = page.feed.Targets();
+  if (!targets.data || targets.data->empty()) return false;
+  int64_t interval_ms = 0;
+  for (const Target& t : *targets.data) {
+    if (t.last_scrape_ms == 0) return false;
+    interval_ms = std::max(interval_ms, t.interval_ms);
+  }
+  return page.data_age_ms >= 3 * interval_ms;
 }
 
 }  // namespace deckwatch::dashboard

@@ -39,13 +39,15 @@ class App {
   int64_t MsToNextRefresh() const;
   // For the picture: all shown data is there (or failed for good), and the server answered.
   bool Settled() const;
-  bool HasData() const;  // targets were scraped at least once
-  Feed* feed();          // of the shown server
+  // Every target was scraped, and for long enough that rates have a value.
+  bool HasHistory() const;
+  Feed* feed();  // of the shown server
   void RefreshNow();
 
  private:
   struct Page;  // one per server
   void TickIfDue();
+  void MeasureAge(Page* page);
   void FitRange(Page* page);
   void DrawTopBar(const struct PageContext& page, const struct Rect& area);
   void DrawTimeControls(const struct PageContext& page, struct Rect area);

@@ -66,7 +66,7 @@ Status RenderPicture(const RenderOptions& options, Transport transport, const Cl
   DrawFrame(&app, theme);  // sends the questions; OpenGL starts while they are under way
   TRY_ASSIGN(const auto offscreen, Offscreen::Create(options.width, options.height));
   SettleFrames(&app, theme, *clock, deadline_ms);
-  while (!app.HasData() && clock->MonotonicMs() < deadline_ms) {
+  while (!app.HasHistory() && clock->MonotonicMs() < deadline_ms) {
     Pause(kRetryMs);
     app.RefreshNow();
     DrawFrame(&app, theme);

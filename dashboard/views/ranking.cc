@@ -105,10 +105,14 @@ void DrawRanking(const PageContext& page, const Rect& area, const RankSpec& spec
   const Rect inside = canvas.Panel(area, spec.title);
   const auto& ranking = Ranking(page, spec);
   if (!ranking.data || ranking.data->series.empty()) {
+    const auto& any =
+        page.feed->Range("count(" + spec.metric + ")", page.link->window, page.link->step_ms);
     const std::string absent =
-        spec.metric +
-        " is absent on this server. Deckwatch's own container collector (target "
-        "deckwatch://containers), the kubelet or cAdvisor gives it.";
+        any.data && !any.data->series.empty()
+            ? "No container is running: " + spec.metric + " has no series with a container's name."
+            : spec.metric +
+                  " is absent on this server. Deckwatch's own container collector (target "
+                  "deckwatch://containers), the kubelet or cAdvisor gives it.";
     Rect box = inside;
     if (ranking.data) {
       canvas.Text(canvas.theme().strong, box.CutTop(canvas.Px(22)), kMutedColor, "No data");
