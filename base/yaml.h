@@ -16,6 +16,16 @@ namespace deckwatch {
 
 struct YamlNode {
   enum class Kind { kNull, kScalar, kSequence, kMap };
+
+  // Defined in yaml.cc: clang 14 cannot make them here, where a pair of string and YamlNode (in
+  // `entries`) is not complete yet.
+  YamlNode();
+  YamlNode(const YamlNode&);
+  YamlNode(YamlNode&&) noexcept;
+  YamlNode& operator=(const YamlNode&);
+  YamlNode& operator=(YamlNode&&) noexcept;
+  ~YamlNode();
+
   Kind kind = Kind::kNull;
   bool quoted = false;  // a scalar in quotes or a block: always a string
   int line = 0;         // 1-based
