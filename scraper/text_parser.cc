@@ -9,6 +9,10 @@ namespace deckwatch::scraper {
 
 namespace {
 
+// Far above any sane label_limit. Label sets are built by insertion, so that a hostile line of a
+// million labels would keep a worker busy for minutes before the limit could refuse it.
+constexpr size_t kMaxLabels = 2000;
+
 bool IsBlank(char c) {
   return c == ' ' || c == '\t';
 }
@@ -304,6 +308,9 @@ class SeriesLexer {
     Skip();
     std::string_view value;
     TRY(Quoted("a quoted label value", &value));
+    if (out_->labels.size() == kMaxLabels) {
+      return Status::ResourceExhausted("more than " + std::to_string(kMaxLabels) + " labels");
+    }
     out_->labels.emplace_back(name, value);
     return Status::Ok();
   }

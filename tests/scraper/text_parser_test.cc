@@ -86,6 +86,12 @@ TEST(TextParser, RefusesBrokenPrometheusSamples) {
   }
 }
 
+TEST(TextParser, RefusesEndlessLabels) {
+  std::string line = "a{";
+  for (int i = 0; i < 2001; ++i) line += "l" + std::to_string(i) + "=\"1\",";
+  EXPECT_THAT(Parsed(kText, line + "} 1"), HasSubstr("more than 2000 labels"));
+}
+
 TEST(TextParser, ReadsOpenMetricsSamples) {
   const std::pair<const char*, const char*> cases[] = {
       {"a 1", "a{} 1"},
