@@ -151,10 +151,11 @@ Status Store::CollectPending(const WriteBatch& batch, std::vector<Pending>* pend
   for (const WriteBatch::HistogramSample& h : batch.histograms) {
     index_.Places({&h.ref, 1}, &places);
     if (places[0].group == UINT32_MAX || h.value == nullptr || !accept(h.t_ms)) continue;
-    pending->push_back({places[0].group,
-                        h.t_ms,
-                        static_cast<uint32_t>(h.ref),
-                        {.column = places[0].column, .histogram = &h.value}});
+    pending->push_back(
+        {places[0].group,
+         h.t_ms,
+         static_cast<uint32_t>(h.ref),
+         {.column = places[0].column, .start_ms = h.start_ms, .histogram = &h.value}});
   }
   const auto earlier = [](const Pending& a, const Pending& b) {
     return a.group != b.group ? a.group < b.group : a.t_ms < b.t_ms;

@@ -246,7 +246,7 @@ TEST_F(StoreTest, KeepsHistogramsStartTimesExemplarsAndMetadata) {
   for (const auto& [t, h] :
        std::vector<std::pair<int64_t, HistogramPtr>>{{kNow - 3, h1}, {kNow - 2, h2}, {kNow, h3}}) {
     WriteBatch b;
-    b.histograms.push_back({ref, t, h});
+    b.histograms.push_back({ref, t, h, h == h2 ? kNow - 2000 : 0});
     EXPECT_EQ(db_->Commit(b)->appended, 1u);
     EXPECT_EQ(db_->Commit(b)->duplicate, 1u);
   }
@@ -271,7 +271,7 @@ TEST_F(StoreTest, KeepsHistogramsStartTimesExemplarsAndMetadata) {
     EXPECT_TRUE(IsStale(*c.histogram[3]));
     EXPECT_EQ(c.histogram[3]->custom_values, h3->custom_values);
     EXPECT_EQ(c.value[2], 1.5);
-    EXPECT_EQ(c.start_ms, (std::vector<int64_t>{0, 0, kNow - 1000, 0}));
+    EXPECT_EQ(c.start_ms, (std::vector<int64_t>{0, kNow - 2000, kNow - 1000, 0}));
     auto exemplars = (*querier)->Exemplars({});
     ASSERT_EQ(exemplars->size(), 1u);
     EXPECT_EQ((*exemplars)[0].exemplars[0].labels.Get("trace_id"), "7");
