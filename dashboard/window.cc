@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include <GLFW/glfw3.h>
 #include <backends/imgui_impl_glfw.h>
@@ -20,6 +21,9 @@ constexpr float kZoomStep = 1.1F;
 struct WindowState {
   App* app = nullptr;
   float zoom = 1;  // of the user, over what the monitor asks for
+  // ImGui 1.86 looks at keys once per frame: a key pressed and let go between two frames would
+  // never have been down. Such a release waits until a frame has seen the press.
+  std::vector<int> pressed_since_frame = {}, releases_due = {};
 };
 
 struct GlfwSession {
@@ -50,9 +54,7 @@ float MonitorScale(GLFWwindow* window) {
   return guess >= 1.5F ? std::clamp(guess, scale, 3.F) : scale;
 }
 
-void OnKey(GLFWwindow* window, int key, int /*scancode*/, int action, int mods) {
-  auto& state = *static_cast<WindowState*>(glfwGetWindowUserPointer(window));
-  if (action == GLFW_RELEASE) return;
+void HandleShortcut(WindowState& state, int key, int mods) {
   const bool ctrl = (mods & GLFW_MOD_CONTROL) != 0, shift = (mods & GLFW_MOD_SHIFT) != 0;
   if (ctrl && (key == GLFW_KEY_EQUAL || key == GLFW_KEY_KP_ADD)) {
     state.zoom = std::min(3.F, state.zoom * kZoomStep);
@@ -73,6 +75,27 @@ void OnKey(GLFWwindow* window, int key, int /*scancode*/, int action, int mods) 
     case GLFW_KEY_RIGHT_BRACKET: state.app->OnKey(Key::kForward); break;
     default: break;
   }
+}
+
+void OnKey(GLFWwindow* window, int key, int scancode, int action, int mods) {
+  auto& state = *static_cast<WindowState*>(glfwGetWindowUserPointer(window));
+  auto& pressed = state.pressed_since_frame;
+  if (action == GLFW_RELEASE && std::find(pressed.begin(), pressed.end(), key) != pressed.end()) {
+    state.releases_due.push_back(key);
+    return;
+  }
+  ImGui_ImplGlfw_KeyCallback(window, key, scancode, action, mods);
+  if (action == GLFW_RELEASE) return;
+  pressed.push_back(key);
+  HandleShortcut(state, key, mods);
+}
+
+void DeliverReleases(GLFWwindow* window, WindowState* state) {
+  for (const int key : state->releases_due) {
+    ImGui_ImplGlfw_KeyCallback(window, key, 0, GLFW_RELEASE, 0);
+  }
+  state->releases_due.clear();
+  state->pressed_since_frame.clear();
 }
 
 GLFWwindow* OpenWindow() {
@@ -100,11 +123,11 @@ void DrawFrame(GLFWwindow* window, App* app, const Theme& theme) {
   glfwSwapBuffers(window);
 }
 
-void Loop(GLFWwindow* window, App* app, const WindowState& state) {
+void Loop(GLFWwindow* window, App* app, WindowState* state) {
   float loaded_scale = 0;
   Theme theme;
   while (glfwWindowShouldClose(window) == GLFW_FALSE) {
-    const float scale = MonitorScale(window) * state.zoom;
+    const float scale = MonitorScale(window) * state->zoom;
     if (scale != loaded_scale) {
       theme = LoadTheme(scale);
       ImGui_ImplOpenGL3_DestroyFontsTexture();
@@ -113,6 +136,7 @@ void Loop(GLFWwindow* window, App* app, const WindowState& state) {
     }
     for (int i = 0; i < kFramesPerWake; ++i) {
       DrawFrame(window, app, theme);
+      DeliverReleases(window, state);
       glfwPollEvents();
     }
     double timeout_s = static_cast<double>(app->MsToNextRefresh()) / 1000 + 0.001;
@@ -139,10 +163,10 @@ Status RunWindow(const AppOptions& options, Transport transport, const Clock* cl
     App app(options, std::move(transport), &pool, clock, glfwPostEmptyEvent);
     WindowState state{.app = &app};
     glfwSetWindowUserPointer(window, &state);
-    glfwSetKeyCallback(window, OnKey);  // before ImGui's, which then calls this one
     ImGui_ImplGlfw_InitForOpenGL(window, true);
+    glfwSetKeyCallback(window, OnKey);  // in place of ImGui's, which it calls
     ImGui_ImplOpenGL3_Init("#version 150");
-    Loop(window, &app, state);
+    Loop(window, &app, &state);
     ImGui_ImplOpenGL3_Shutdown();
     ImGui_ImplGlfw_Shutdown();
   }

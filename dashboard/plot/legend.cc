@@ -8,7 +8,7 @@ namespace deckwatch::dashboard {
 namespace {
 
 constexpr float kRowHeight = 20;
-constexpr float kColumnWidth = 60, kWideColumn = 104;
+constexpr float kColumnWidth = 63, kWideColumn = 104;
 constexpr float kWideLegend = 420;  // from this width on there is room for long units
 
 Rect FigureColumn(const Canvas& canvas, Rect* row, bool is_wide) {

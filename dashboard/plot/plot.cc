@@ -7,7 +7,7 @@ namespace deckwatch::dashboard {
 namespace {
 
 constexpr float kMinDragPixels = 5;
-constexpr float kLegendWidth = 318;  // the same for all, so that plots of a column line up
+constexpr float kLegendWidth = 326;  // the same for all, so that plots of a column line up
 
 void DashedHLine(const Canvas& canvas, float x0, float x1, float y, ImU32 color) {
   const float dash = canvas.Px(6), gap = canvas.Px(4);

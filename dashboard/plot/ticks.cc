@@ -169,11 +169,10 @@ ValueAxis MakeValueAxis(double lo, double hi, int max_ticks, const Unit& unit) {
   if (lo > 0 && lo < hi * 0.5) lo = 0;  // near zero, a true zero is more honest than a tight range
   if (hi < 0 && hi > lo * 0.5) hi = 0;
   if (hi - lo < std::max(std::abs(lo), std::abs(hi)) * 1e-9 || hi <= lo) {
-    const double pad = lo == 0 ? 1 / unit.factor : std::abs(lo) * 0.1;
-    const bool is_positive = lo >= 0;
-    lo -= pad;
-    hi += pad;
-    if (is_positive) lo = std::max(0.0, lo);
+    // A constant: from zero to it shows how large it is.
+    if (lo == 0) hi = 1 / unit.factor;
+    if (lo > 0) lo = 0;
+    if (hi < 0) hi = 0;
   }
   ValueAxis axis;
   axis.step = NiceStep((hi - lo) / std::max(2, max_ticks), unit.kind, unit.factor);

@@ -167,7 +167,7 @@ void ScrollRows(const Canvas& canvas, const char* id, const Rect& area, size_t c
 float InboxHeight(const PageContext& page) {
   const auto& alerts = page.feed->Alerts();
   const float cards = alerts.data ? static_cast<float>(alerts.data->size()) * kAlertHeight : 0;
-  return page.canvas.Px(kPanelFrame + std::max(cards, 30.F) + 22);
+  return page.canvas.Px(kPanelFrame + std::max(cards, 44.F) + 22);
 }
 
 void DrawInbox(const PageContext& page, const Rect& area) {

@@ -76,6 +76,13 @@ TEST(ValueAxis, DrawsZeroInWhenDataComesNear) {
   EXPECT_GT(MakeValueAxis(95, 100, 5, UnitById("short")).min, 90);
 }
 
+TEST(ValueAxis, ShowsConstantsFromZero) {
+  EXPECT_EQ(MakeValueAxis(1, 1, 5, UnitById("short")).min, 0);
+  EXPECT_EQ(MakeValueAxis(1, 1, 5, UnitById("short")).max, 1);
+  EXPECT_EQ(MakeValueAxis(-3, -3, 5, UnitById("short")).max, 0);
+  EXPECT_EQ(MakeValueAxis(0, 0, 5, UnitById("percentunit")).max, 0.01);
+}
+
 TEST(TimeTicks, FallOnRoundLocalTimes) {
   const Zone zone("UTC");
   const auto ticks = MakeTimeTicks({At("2026-11-20T11:58:00Z"), At("2026-11-20T18:01:00Z")}, 7);
