@@ -173,6 +173,7 @@ Result<std::vector<Matcher>> ParseClassic(std::string_view text) {
 }  // namespace
 
 Result<std::vector<Matcher>> ParseAlertMatchers(std::string_view text) {
+  if (!IsValidUtf8(text)) return Bad(text, "invalid UTF-8");
   Result<std::vector<Matcher>> utf8 = Utf8Parser(text).Run();
   if (utf8.ok()) return utf8;
   Result<std::vector<Matcher>> classic = ParseClassic(text);

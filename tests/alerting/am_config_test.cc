@@ -165,6 +165,7 @@ TEST(AmMatchers, Utf8AndClassicForms) {
   EXPECT_EQ(text("foo=bar baz"), R"({foo="bar baz"})") << "only the classic parser takes it";
   EXPECT_EQ(text("foo="), R"({foo=""})");
   EXPECT_THAT(text("foo"), HasSubstr("ERROR"));
+  EXPECT_THAT(text("foo=\xf8"), HasSubstr("invalid UTF-8"));
   EXPECT_THAT(text("{a=b"), HasSubstr("a"));
   EXPECT_THAT(text("a=~\"(\""), HasSubstr("ERROR"));
 }
