@@ -21,6 +21,7 @@
 #include "server/self_metrics.h"
 #include "server/text_page.h"
 #include "server/version.h"
+#include "server/web_config.h"
 #include "tsdb/db.h"
 
 namespace deckwatch::server {
@@ -98,6 +99,7 @@ struct App::Impl {
 
   Status StartAll();
   Status Listen();
+  Status GuardAccess();
   void Routes();
   void FillContext();
   Status OpenStore(const Config& c);
@@ -133,11 +135,25 @@ Status App::Impl::Listen() {
   options.query_threads = static_cast<int>(flags.query_max_concurrency);
   options.ingest_threads = static_cast<int>(std::max(2u, std::thread::hardware_concurrency()));
   TRY_ASSIGN(http, HttpServer::Create(std::move(options)));
+  TRY(GuardAccess());
   external_url = ExternalUrl(flags, http->ports()[0]);
   Routes();
   reloader = std::make_unique<ThreadPool>("reload", 1, 16);
   http->Start();
   for (const int port : http->ports()) LogInfo("Listening", {{"port", port}});
+  return {};
+}
+
+// --web.config.file: only its users may connect.
+Status App::Impl::GuardAccess() {
+  if (flags.web_config_file.empty()) return {};
+  TRY_ASSIGN(WebConfig config, LoadWebConfig(flags.web_config_file));
+  if (config.tls) {
+    return Status::InvalidArgument(flags.web_config_file +
+                                   ": tls_server_config: TLS is not supported yet");
+  }
+  const auto gate = std::make_shared<BasicAuthGate>(std::move(config));
+  http->SetGate([gate](const Request& r, Response* out) { return gate->Admit(r, out); });
   return {};
 }
 
