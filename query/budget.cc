@@ -46,6 +46,11 @@ Status Budget::Hold(uint64_t samples, uint64_t bytes, Charge* charge) {
   charge->bytes_ = bytes;
   RaiseTo(&peak_samples_, all_samples);
   RaiseTo(&peak_bytes_, all_bytes);
+  constexpr uint64_t kReportBytes = 1 << 20;
+  if (on_growth_ && all_bytes > reported_bytes_ + kReportBytes) {
+    reported_bytes_ = all_bytes;
+    on_growth_();
+  }
   if (all_samples > limits_.max_samples) {
     return Status::ResourceExhausted(
         "query processing would load too many samples into memory in query execution");
@@ -58,7 +63,17 @@ Status Budget::Hold(uint64_t samples, uint64_t bytes, Charge* charge) {
   return {};
 }
 
+void Budget::End(Status status) {
+  MutexLock lock(mutex_);
+  if (end_.ok()) end_ = std::move(status);
+  ended_ = true;
+}
+
 Status Budget::Check() const {
+  if (ended_) {
+    MutexLock lock(mutex_);
+    return end_;
+  }
   if (limits_.stop.stop_requested()) {
     return Status::Cancelled("query was canceled in expression evaluation");
   }

@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <stop_token>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/status.h"
 
 namespace deckwatch::query {
@@ -48,6 +50,12 @@ class Budget {
   // DeadlineExceeded or Cancelled once the query has to end. Cheap enough to be called per series.
   Status Check() const;
 
+  // Makes every later Check fail with `status`. The first one given counts.
+  void End(Status status) EXCLUDES(mutex_);
+  // `f` is called whenever the query has come to hold another part of its memory. Set it before
+  // evaluation begins.
+  void OnGrowth(std::function<void()> f) { on_growth_ = std::move(f); }
+
   void CountRead(uint64_t samples) { samples_read_.fetch_add(samples, std::memory_order_relaxed); }
   void CountSeries(uint64_t series) {
     series_selected_.fetch_add(series, std::memory_order_relaxed);
@@ -55,6 +63,8 @@ class Budget {
 
   uint64_t samples_read() const { return samples_read_; }
   uint64_t series_selected() const { return series_selected_; }
+  int64_t timeout_ms() const { return limits_.timeout_ms; }
+  uint64_t bytes() const { return bytes_; }
   uint64_t peak_samples() const { return peak_samples_; }
   uint64_t peak_bytes() const { return peak_bytes_; }
 
@@ -63,6 +73,11 @@ class Budget {
   const Limits limits_;
   const Clock* const clock_;
   const int64_t deadline_ms_;
+  std::function<void()> on_growth_;
+  std::atomic<uint64_t> reported_bytes_{0};  // peak at the last call of on_growth_
+  std::atomic<bool> ended_{false};
+  mutable Mutex mutex_;
+  Status end_ GUARDED_BY(mutex_);
   std::atomic<uint64_t> samples_{0};
   std::atomic<uint64_t> bytes_{0};
   std::atomic<uint64_t> peak_samples_{0};

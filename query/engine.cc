@@ -11,6 +11,7 @@
 #include "query/label_sets.h"
 #include "query/parser.h"
 #include "query/query_context.h"
+#include "query/query_registry.h"
 
 namespace deckwatch::query {
 
@@ -85,10 +86,11 @@ void SortByLabels(std::vector<ResultSeries>* series) {
 // One query from text to result.
 class Run {
  public:
-  Run(const EngineOptions& engine, ThreadPool* pool, const QueryOptions& query,
-      std::string_view text)
+  Run(const EngineOptions& engine, ThreadPool* pool, QueryRegistry* registry,
+      const QueryOptions& query, std::string_view text)
       : options_(engine),
         pool_(pool),
+        registry_(registry),
         query_(query),
         text_(text),
         budget_(LimitsOf(engine, query), engine.clock) {}
@@ -104,15 +106,18 @@ class Run {
                                      std::string(ValueTypeName(expr->type)) +
                                      "\" for range query, must be Scalar or instant Vector");
     }
+    TRY_ASSIGN(const QueryRegistry::Ticket ticket,
+               registry_->Enter(text_, &budget_, query_.stop, budget_.timeout_ms()));
     TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
     const StepRange steps =
         step_ms > 0 ? StepRange{start_ms, end_ms, step_ms} : StepRange::Instant(start_ms);
-    QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, 0, {}, {}};
+    QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, 0, {}, nullptr, 0, {}};
     ctx.lookback_ms =
         query_.lookback_delta_ms > 0 ? query_.lookback_delta_ms : options_.lookback_delta_ms;
     FindStatisticsOnly(*expr, false, &ctx.statistics_only);
     const int64_t prepared_ns = options_.clock->MonotonicNs();
     QueryResult result;
+    if (query_.trace) ctx.trace = &result.trace;
     TRY(Evaluate(ctx, *expr, steps, &result));
     result.annotations = ctx.annotations.Render(text_);
     result.stats.prepare_ns = prepared_ns - begun_ns;
@@ -187,6 +192,7 @@ class Run {
 
   const EngineOptions& options_;
   ThreadPool* const pool_;
+  QueryRegistry* const registry_;
   const QueryOptions& query_;
   const std::string_view text_;
   Budget budget_;
@@ -195,12 +201,24 @@ class Run {
 }  // namespace
 
 Engine::Engine(EngineOptions options, ThreadPool* pool)
-    : options_(std::move(options)), pool_(pool) {}
+    : options_(std::move(options)),
+      pool_(pool),
+      registry_(std::make_unique<QueryRegistry>(
+          options_.max_concurrent, options_.max_bytes > 0 ? options_.max_bytes : MachineBytes() / 2,
+          options_.clock)) {}
 Engine::~Engine() = default;
+
+std::vector<ActiveQuery> Engine::Active() const {
+  return registry_->List();
+}
+
+bool Engine::Cancel(uint64_t id) const {
+  return registry_->Cancel(id);
+}
 
 Result<QueryResult> Engine::Instant(const Queryable& storage, std::string_view text, int64_t t_ms,
                                     const QueryOptions& options) const {
-  return Run(options_, pool_, options, text).Execute(storage, t_ms, t_ms, 0);
+  return Run(options_, pool_, registry_.get(), options, text).Execute(storage, t_ms, t_ms, 0);
 }
 
 Result<QueryResult> Engine::Range(const Queryable& storage, std::string_view text, int64_t start_ms,
@@ -209,7 +227,8 @@ Result<QueryResult> Engine::Range(const Queryable& storage, std::string_view tex
   if (step_ms <= 0 || end_ms < start_ms) {
     return Status::InvalidArgument("a range query needs a positive step and start <= end");
   }
-  return Run(options_, pool_, options, text).Execute(storage, start_ms, end_ms, step_ms);
+  return Run(options_, pool_, registry_.get(), options, text)
+      .Execute(storage, start_ms, end_ms, step_ms);
 }
 
 }  // namespace deckwatch::query

@@ -21,6 +21,7 @@ deckwatch_room(query
     label_sets.cc
     quantile.cc
     query_context.cc
+    query_registry.cc
     range_functions_float.cc
     range_functions_histogram.cc
     range_functions_rate.cc

@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/executor.h"
@@ -17,12 +18,15 @@
 namespace deckwatch::query {
 
 struct Expr;  // query/ast.h
+class QueryRegistry;
 
 struct EngineOptions {
   int64_t lookback_delta_ms = 300'000;
   int64_t timeout_ms = 120'000;
   uint64_t max_samples = 50'000'000;  // held at once by one query
   uint64_t max_bytes_per_query = 0;   // 0: a quarter of the machine's memory
+  uint64_t max_bytes = 0;             // of all queries together; 0: half of the machine's memory
+  int max_concurrent = 20;            // further queries wait, within their timeout
   int64_t default_subquery_step_ms = 60'000;
   bool delayed_name_removal =
       true;  // off: names are dropped at each operation, as Prometheus without the flag
@@ -35,6 +39,17 @@ struct QueryOptions {
   int64_t lookback_delta_ms = 0;  // 0: the engine's
   int64_t timeout_ms = 0;         // 0: the engine's; a larger one is cut to the engine's
   std::stop_token stop;           // the caller went away: Cancelled soon after
+  bool trace = false;             // fill QueryResult::trace
+};
+
+// A query that is running.
+struct ActiveQuery {
+  uint64_t id = 0;
+  std::string text;
+  int64_t start_wall_ms = 0;
+  int64_t running_ms = 0;
+  uint64_t samples_read = 0;
+  uint64_t bytes = 0;  // held now
 };
 
 // Error codes: InvalidArgument = does not parse or type-check (API bad_data); kResourceExhausted,
@@ -56,11 +71,17 @@ class Engine {
                             int64_t end_ms, int64_t step_ms,
                             const QueryOptions& options = {}) const;
 
+  // Running queries, oldest first.
+  std::vector<ActiveQuery> Active() const;
+  // Ends a running query with Cancelled soon; false when there is none of that id.
+  bool Cancel(uint64_t id) const;
+
   const EngineOptions& options() const { return options_; }
 
  private:
   EngineOptions options_;
   ThreadPool* pool_;
+  std::unique_ptr<QueryRegistry> registry_;
 };
 
 }  // namespace deckwatch::query

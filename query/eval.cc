@@ -9,7 +9,7 @@
 #include "query/functions.h"
 #include "query/histogram_math.h"
 #include "query/instant_functions.h"
-#include "query/label_sets.h"
+#include "query/parser.h"
 #include "query/vector_functions.h"
 
 namespace deckwatch::query {
@@ -50,11 +50,23 @@ bool StepInvariant(const Expr& e) {
 
 Result<StepVector> Evaluator::Vector(const Expr& e, const StepRange& steps) {
   TRY(ctx_.budget.Check());
-  const size_t n = steps.size();
-  if (n == 0) return StepVector(0);
-  if (n > 1 && StepInvariant(e)) {
+  if (steps.size() == 0) return StepVector(0);
+  if (ctx_.trace == nullptr) return Repeated(e, steps);
+  const int64_t begun_ns = ctx_.options.clock->MonotonicNs();
+  ++ctx_.trace_depth;
+  auto v = Repeated(e, steps);
+  --ctx_.trace_depth;
+  if (v.ok()) {
+    ctx_.trace->push_back({ctx_.trace_depth, ToString(e), v->size(), v->SampleCount(), v->Bytes(),
+                           ctx_.options.clock->MonotonicNs() - begun_ns});
+  }
+  return v;
+}
+
+Result<StepVector> Evaluator::Repeated(const Expr& e, const StepRange& steps) {
+  if (steps.size() > 1 && StepInvariant(e)) {
     TRY_ASSIGN(const StepVector one, VectorNode(e, StepRange::Instant(steps.start_ms)));
-    StepVector all = Repeat(one, n);
+    StepVector all = Repeat(one, steps.size());
     TRY(ctx_.Hold(&all));
     return all;
   }

@@ -24,6 +24,8 @@ class Evaluator {
   Result<StepVector> Subquery(const Expr& e, const StepRange& steps, StepRange* inner_steps);
 
  private:
+  // Evaluates what does not depend on the step once.
+  Result<StepVector> Repeated(const Expr& e, const StepRange& steps);
   Result<StepVector> VectorNode(const Expr& e, const StepRange& steps);
   Result<StepVector> Collect(const Expr& e, const StepRange& steps);
   Result<StepVector> Unary(const Expr& e, const StepRange& steps);

@@ -21,6 +21,8 @@ struct QueryContext {
   int64_t step_ms = 0;  // of the whole query, 0 for an instant one
   int64_t lookback_ms = 0;
   AnnotationSet annotations;
+  std::vector<TraceNode>* trace = nullptr;  // null: not asked for
+  int trace_depth = 0;
   // Selectors of whose histograms only count and sum are looked at.
   std::unordered_set<const Expr*> statistics_only;
 

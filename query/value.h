@@ -41,6 +41,16 @@ struct QueryStats {
   int64_t eval_ns = 0;
 };
 
+// What evaluating one node of the expression gave and took; its children's work included.
+struct TraceNode {
+  int depth = 0;  // of nesting; nodes come in the order in which they were finished
+  std::string expr;
+  uint64_t series = 0;
+  uint64_t samples = 0;
+  uint64_t bytes = 0;
+  int64_t ns = 0;
+};
+
 struct QueryResult {
   ValueType type = ValueType::kNone;
   int64_t scalar_t_ms = 0;  // kScalar and kString
@@ -50,6 +60,7 @@ struct QueryResult {
       series;  // kVector (order as Prometheus gives it) and kMatrix (sorted by labels)
   Annotations annotations;
   QueryStats stats;
+  std::vector<TraceNode> trace;  // empty unless asked for
 };
 
 }  // namespace deckwatch::query

@@ -1,0 +1,9 @@
+deckwatch_test(query_engine_test
+  SOURCES
+    engine_histogram_test.cc
+    engine_oracle_test.cc
+    engine_parts_test.cc
+    engine_property_test.cc
+    engine_test.cc
+    random_query.cc
+  LIBS deckwatch_query query_test_support)

@@ -1,0 +1,217 @@
+#include "query/engine.h"
+
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "tests/query/memory_storage.h"
+
+namespace deckwatch::query {
+namespace {
+
+class EngineTest : public testing::Test {
+ protected:
+  EngineTest() {
+    storage_.Add(Labels{{"__name__", "requests_total"}, {"job", "a"}, {"path", "/x"}}, 0, 10'000,
+                 {0, 1, 2, 3, 4, 5, 6});
+    storage_.Add(Labels{{"__name__", "requests_total"}, {"job", "a"}, {"path", "/y"}}, 0, 10'000,
+                 {0, 2, 4, 6, 8, 10, 12});
+    storage_.Add(Labels{{"__name__", "up"}, {"job", "a"}}, 0, 10'000, {1, 1, 1, 1, 1, 1, 1});
+  }
+
+  // `{labels} value` per series, or `error: …`.
+  std::string Instant(std::string_view query, int64_t t_ms = 60'000) {
+    auto r = Engine(options_, nullptr).Instant(storage_, query, t_ms, query_options_);
+    if (!r.ok()) return "error: " + r.status().message();
+    if (r->type == ValueType::kScalar) return FormatFloat(r->scalar);
+    if (r->type == ValueType::kString) return r->string;
+    std::string out;
+    for (const ResultSeries& s : r->series) {
+      out += s.labels.ToString();
+      for (double v : s.value) out += " " + FormatFloat(v);
+      out += "\n";
+    }
+    return out;
+  }
+
+  MemoryStorage storage_;
+  EngineOptions options_;
+  QueryOptions query_options_;
+};
+
+TEST_F(EngineTest, AnswersEveryType) {
+  EXPECT_EQ(Instant("1 + 2"), "3");
+  EXPECT_EQ(Instant("\"text\""), "text");
+  EXPECT_EQ(Instant("up"), "up{job=\"a\"} 1\n");
+  EXPECT_EQ(Instant("up[20s]"), "up{job=\"a\"} 1 1\n");
+  EXPECT_EQ(Instant("max by (job) (rate(requests_total[1m]))"), "{job=\"a\"} 0.2\n");
+  EXPECT_EQ(
+      Instant("sort_desc(requests_total)"),
+      "requests_total{job=\"a\", path=\"/y\"} 12\nrequests_total{job=\"a\", path=\"/x\"} 6\n");
+}
+
+TEST_F(EngineTest, ErrorsAreInPrometheusWords) {
+  EXPECT_EQ(Instant("requests_total / on (job) requests_total"),
+            "error: found duplicate series for the match group {job=\"a\"} on the right hand-side "
+            "of the operation: [{__name__=\"requests_total\", job=\"a\", path=\"/y\"}, "
+            "{__name__=\"requests_total\", job=\"a\", path=\"/x\"}];many-to-many matching not "
+            "allowed: matching labels must be unique on one side");
+  EXPECT_EQ(Instant("requests_total / on (job) up"),
+            "error: multiple matches for labels: many-to-one matching must be explicit "
+            "(group_left/group_right)");
+  EXPECT_EQ(Instant("label_replace(requests_total, \"path\", \"\", \"path\", \".*\")"),
+            "error: vector cannot contain metrics with the same labelset");
+  EXPECT_EQ(Instant("topk(scalar(missing), up)"), "error: Parameter value is NaN");
+  EXPECT_EQ(Instant("max_over_time(up[1m] anchored)"),
+            "error: anchored modifier can only be used with: changes, delta, increase, rate, "
+            "resets - not with max_over_time");
+}
+
+TEST_F(EngineTest, ParseErrorsAreInvalidArguments) {
+  auto r = Engine({}, nullptr).Instant(storage_, "sum(", 0);
+  EXPECT_EQ(r.status().code(), StatusCode::kInvalidArgument);
+  r = Engine({}, nullptr).Range(storage_, "up[1m]", 0, 10, 1);
+  EXPECT_EQ(r.status().code(), StatusCode::kInvalidArgument);
+  r = Engine({}, nullptr).Range(storage_, "up", 10, 0, 1);
+  EXPECT_EQ(r.status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST_F(EngineTest, AnnotationsHavePositions) {
+  auto r = Engine({}, nullptr).Instant(storage_, "1 +\n rate(up[1m])", 60'000);
+  ASSERT_TRUE(r.ok());
+  ASSERT_EQ(r->annotations.infos.size(), 1u);
+  EXPECT_EQ(r->annotations.infos[0],
+            "PromQL info: metric might not be a counter, name does not end in "
+            "_total/_sum/_count/_bucket: \"up\" (2:7)");
+  r = Engine({}, nullptr).Instant(storage_, "quantile(1.5, up)", 60'000);
+  ASSERT_TRUE(r.ok());
+  ASSERT_EQ(r->annotations.warnings.size(), 1u);
+  EXPECT_EQ(r->annotations.warnings[0],
+            "PromQL warning: quantile value should be between 0 and 1, got 1.5 (1:10)");
+}
+
+TEST_F(EngineTest, NamesAreDroppedAtTheEndOrAtOnce) {
+  const char* keep =
+      "label_replace(rate(requests_total{path=\"/x\"}[1m]), \"name\", \"$1\", "
+      "\"__name__\", \"(.*)\")";
+  EXPECT_EQ(Instant(keep), "{job=\"a\", name=\"requests_total\", path=\"/x\"} 0.1\n");
+  options_.delayed_name_removal = false;
+  EXPECT_EQ(Instant(keep), "{job=\"a\", path=\"/x\"} 0.1\n");
+}
+
+TEST_F(EngineTest, SamplesAreLimited) {
+  options_.max_samples = 20;
+  EXPECT_EQ(Instant("sum(requests_total)"), "{} 18\n");
+  auto r = Engine(options_, nullptr).Range(storage_, "requests_total", 0, 60'000, 1'000);
+  EXPECT_EQ(r.status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(r.status().message(),
+            "query processing would load too many samples into memory in query execution");
+}
+
+TEST_F(EngineTest, BytesAreLimited) {
+  options_.max_bytes_per_query = 200;
+  auto r = Engine(options_, nullptr).Range(storage_, "requests_total", 0, 60'000, 1'000);
+  EXPECT_EQ(r.status().code(), StatusCode::kResourceExhausted);
+}
+
+TEST_F(EngineTest, AStoppedQueryIsCancelled) {
+  std::stop_source stop;
+  query_options_.stop = stop.get_token();
+  EXPECT_EQ(Instant("up"), "up{job=\"a\"} 1\n");
+  stop.request_stop();
+  auto r = Engine({}, nullptr).Instant(storage_, "up", 0, query_options_);
+  EXPECT_EQ(r.status().code(), StatusCode::kCancelled);
+}
+
+TEST_F(EngineTest, StatisticsCountWhatWasRead) {
+  auto r =
+      Engine({}, nullptr).Range(storage_, "sum(rate(requests_total[30s]))", 30'000, 60'000, 10'000);
+  ASSERT_TRUE(r.ok());
+  EXPECT_EQ(r->stats.series_selected, 2u);
+  EXPECT_EQ(r->stats.samples_read, 2u * 6);  // (0 s, 60 s]
+  EXPECT_GT(r->stats.peak_samples, 0u);
+  EXPECT_GT(r->stats.peak_bytes, 0u);
+}
+
+// Calls `hook` whenever a query begins to read.
+class HookedStorage : public Queryable {
+ public:
+  HookedStorage(const Queryable& storage, std::function<void()> hook)
+      : storage_(storage), hook_(std::move(hook)) {}
+  Result<std::unique_ptr<Querier>> NewQuerier() const override {
+    hook_();
+    return storage_.NewQuerier();
+  }
+
+ private:
+  const Queryable& storage_;
+  std::function<void()> hook_;
+};
+
+TEST_F(EngineTest, RunningQueriesAreListedAndCancelled) {
+  const Engine engine({}, nullptr);
+  uint64_t id = 0;
+  const HookedStorage storage(storage_, [&] {
+    const std::vector<ActiveQuery> active = engine.Active();
+    ASSERT_EQ(active.size(), 1u);
+    EXPECT_EQ(active[0].text, "sum(up)");
+    id = active[0].id;
+    EXPECT_TRUE(engine.Cancel(id));
+  });
+  auto r = engine.Instant(storage, "sum(up)", 0);
+  EXPECT_EQ(r.status().code(), StatusCode::kCancelled);
+  EXPECT_EQ(r.status().message(), "query was canceled in expression evaluation");
+  EXPECT_TRUE(engine.Active().empty());
+  EXPECT_FALSE(engine.Cancel(id));
+}
+
+TEST_F(EngineTest, QueriesBeyondTheLimitWait) {
+  options_.max_concurrent = 1;
+  const Engine engine(options_, nullptr);
+  std::vector<std::string> messages;
+  const HookedStorage storage(storage_, [&] {
+    QueryOptions stopped, impatient;
+    std::stop_source stop;
+    stop.request_stop();
+    stopped.stop = stop.get_token();
+    impatient.timeout_ms = 1;
+    messages.push_back(engine.Instant(storage_, "up", 0, stopped).status().message());
+    messages.push_back(engine.Instant(storage_, "up", 0, impatient).status().message());
+  });
+  EXPECT_TRUE(engine.Instant(storage, "up", 0).ok());
+  EXPECT_EQ(messages, (std::vector<std::string>{"query was canceled in query queue",
+                                                "query timed out in query queue"}));
+}
+
+TEST_F(EngineTest, TheLargestQueryIsGivenUpWhenMemoryIsShort) {
+  options_.max_bytes = 1'000'000;
+  const Engine engine(options_, nullptr);
+  auto r = engine.Range(storage_, "requests_total", 0, 60'000, 1);
+  EXPECT_EQ(r.status().code(), StatusCode::kResourceExhausted) << r.status().message();
+  EXPECT_TRUE(engine.Range(storage_, "requests_total", 0, 60'000, 1'000).ok());
+}
+
+TEST_F(EngineTest, ATraceTellsWhatEachPartTook) {
+  query_options_.trace = true;
+  auto r =
+      Engine({}, nullptr).Instant(storage_, "sum(abs(requests_total)) > 1", 60'000, query_options_);
+  ASSERT_TRUE(r.ok());
+  ASSERT_EQ(r->trace.size(), 4u);
+  EXPECT_EQ(r->trace[0].expr, "requests_total");
+  EXPECT_EQ(r->trace[0].series, 2u);
+  EXPECT_EQ(r->trace[0].samples, 2u);
+  EXPECT_EQ(r->trace[0].depth, 3);
+  EXPECT_EQ(r->trace[3].expr, "sum(abs(requests_total)) > 1");
+  EXPECT_EQ(r->trace[3].depth, 0);
+}
+
+TEST_F(EngineTest, TheStepInvariantPartIsReadOnce) {
+  auto r = Engine({}, nullptr).Range(storage_, "sum(up @ 50)", 0, 60'000, 1'000);
+  ASSERT_TRUE(r.ok());
+  ASSERT_EQ(r->series.size(), 1u);
+  EXPECT_EQ(r->series[0].value, std::vector<double>(61, 1));
+  EXPECT_LE(r->stats.samples_read, 6u);
+}
+
+}  // namespace
+}  // namespace deckwatch::query
