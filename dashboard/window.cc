@@ -22,8 +22,10 @@ struct WindowState {
   App* app = nullptr;
   float zoom = 1;  // of the user, over what the monitor asks for
   // ImGui 1.86 looks at keys once per frame: a key pressed and let go between two frames would
-  // never have been down. Such a release waits until a frame has seen the press.
-  std::vector<int> pressed_since_frame = {}, releases_due = {};
+  // never have been down. So after a press, releases wait until a frame has seen it, in their
+  // order.
+  bool has_fresh_press = false;
+  std::vector<int> releases_due = {};
 };
 
 struct GlfwSession {
@@ -79,14 +81,13 @@ void HandleShortcut(WindowState& state, int key, int mods) {
 
 void OnKey(GLFWwindow* window, int key, int scancode, int action, int mods) {
   auto& state = *static_cast<WindowState*>(glfwGetWindowUserPointer(window));
-  auto& pressed = state.pressed_since_frame;
-  if (action == GLFW_RELEASE && std::find(pressed.begin(), pressed.end(), key) != pressed.end()) {
+  if (action == GLFW_RELEASE && state.has_fresh_press) {
     state.releases_due.push_back(key);
     return;
   }
   ImGui_ImplGlfw_KeyCallback(window, key, scancode, action, mods);
   if (action == GLFW_RELEASE) return;
-  pressed.push_back(key);
+  state.has_fresh_press = true;
   HandleShortcut(state, key, mods);
 }
 
@@ -95,7 +96,7 @@ void DeliverReleases(GLFWwindow* window, WindowState* state) {
     ImGui_ImplGlfw_KeyCallback(window, key, 0, GLFW_RELEASE, 0);
   }
   state->releases_due.clear();
-  state->pressed_since_frame.clear();
+  state->has_fresh_press = false;
 }
 
 GLFWwindow* OpenWindow() {

@@ -14,6 +14,17 @@ bool IsNameChar(char c) {
          c == ':';
 }
 
+// Tab: the first suggestion in place of the name before the caret. `user_data` is the list shown.
+int CompleteName(ImGuiInputTextCallbackData* data) {
+  const auto& suggestions = *static_cast<const std::vector<std::string>*>(data->UserData);
+  if (suggestions.empty()) return 0;
+  const auto caret = static_cast<size_t>(data->CursorPos);
+  const auto typed = static_cast<int>(TrailingName({data->Buf, caret}).size());
+  data->DeleteChars(data->CursorPos - typed, typed);
+  data->InsertChars(data->CursorPos, suggestions.front().c_str());
+  return 0;
+}
+
 }  // namespace
 
 std::string_view TrailingName(std::string_view text) {
@@ -68,8 +79,10 @@ void ExploreView::DrawQueryBox(const PageContext& page, Rect area) {
   ImGui::PushStyleColor(ImGuiCol_FrameBg, IM_COL32(0, 0, 0, 0));
   ImGui::SetCursorScreenPos({area.x, area.y + (area.h - ImGui::GetFrameHeight()) / 2});
   ImGui::SetNextItemWidth(area.w);
-  if (ImGui::InputTextWithHint("##query", "PromQL, for example rate(http_requests_total[5m])",
-                               &text_, ImGuiInputTextFlags_EnterReturnsTrue)) {
+  if (ImGui::InputTextWithHint(
+          "##query", "PromQL, for example rate(http_requests_total[5m])", &text_,
+          ImGuiInputTextFlags_EnterReturnsTrue | ImGuiInputTextFlags_CallbackCompletion,
+          CompleteName, &suggestions_)) {
     Run();
   }
   editing_ = ImGui::IsItemActive();
@@ -79,28 +92,27 @@ void ExploreView::DrawQueryBox(const PageContext& page, Rect area) {
 }
 
 void ExploreView::DrawCompletion(const PageContext& page, const Rect& box) {
+  suggestions_.clear();
   const auto& names = page.feed->MetricNames();
   const std::string_view typed = TrailingName(text_);
   if (!names.data || typed.size() < 2) return;
-  const std::vector<std::string> matches = MatchingNames(*names.data, typed, kMaxSuggestions);
-  if (matches.empty() || (matches.size() == 1 && matches[0] == typed)) return;
+  suggestions_ = MatchingNames(*names.data, typed, kMaxSuggestions);
+  if (suggestions_.size() == 1 && suggestions_[0] == typed) suggestions_.clear();
+  if (suggestions_.empty()) return;
   const Canvas over(ImGui::GetForegroundDrawList(), page.canvas.theme());
   const float row_h = over.Px(22);
   float width = over.Px(240);
-  for (const std::string& name : matches) {
+  for (const std::string& name : suggestions_) {
     width = std::max(width, over.Width(over.theme().mono, name) + over.Px(28));
   }
   Rect list = {box.x + over.Px(10), box.bottom() + over.Px(4), width,
-               row_h * static_cast<float>(matches.size()) + over.Px(10)};
+               row_h * static_cast<float>(suggestions_.size()) + over.Px(10)};
   over.Fill(list, kRaisedColor, over.Px(5));
   over.Frame(list, kBorderColor, over.Px(5));
   Rect rows = list.Inset(over.Px(5), over.Px(5));
-  for (const std::string& name : matches) {
+  for (const std::string& name : suggestions_) {
     const Rect row = rows.CutTop(row_h);
     over.Text(over.theme().mono, row.Inset(over.Px(8), 0), kTextColor, name);
-  }
-  if (ImGui::IsKeyPressed(ImGui::GetKeyIndex(ImGuiKey_Tab), false)) {
-    text_.replace(text_.size() - typed.size(), typed.size(), matches.front());
   }
 }
 

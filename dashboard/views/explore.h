@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "dashboard/views/panel.h"
 
@@ -20,6 +21,7 @@ class ExploreView {
 
   std::string text_;  // being edited
   std::optional<Panel> panel_;
+  std::vector<std::string> suggestions_;  // for the name being typed
   bool editing_ = false;
 };
 

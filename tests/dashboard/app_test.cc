@@ -114,6 +114,31 @@ TEST_F(AppTest, ExploreShowsTheServersErrorWords) {
   EXPECT_TRUE(ui_.Shows("1:4: parse error: oh"));
 }
 
+TEST_F(AppTest, TabCompletesTheNameAndEnterRunsIt) {
+  ImGuiIO& io = ImGui::GetIO();
+  io.KeyMap[ImGuiKey_Tab] = 1;
+  io.KeyMap[ImGuiKey_Enter] = 2;
+  Start({.view = ViewKind::kExplore, .query = "up"});
+  ui_.MoveTo(400, 74);
+  for (const bool down : {false, true, false}) {
+    ui_.Button(0, down);
+    Step();
+  }
+  io.AddInputCharactersUTF8(" + node_lo");
+  Settle();
+  const auto press = [&](int key) {
+    for (const bool down : {true, false}) {
+      io.KeysDown[key] = down;
+      Step();
+    }
+  };
+  press(1);
+  press(2);
+  Settle();
+  const auto queries = server_.queries();
+  EXPECT_EQ(queries.back(), "up + node_load1");
+}
+
 TEST_F(AppTest, TabsAndRangesAreClickable) {
   Start();
   const auto click = [this](const char* text) {
