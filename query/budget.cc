@@ -60,7 +60,7 @@ Status Budget::Hold(uint64_t samples, uint64_t bytes, Charge* charge) {
                                      " bytes of memory, the limit is " +
                                      std::to_string(limits_.max_bytes));
   }
-  return {};
+  return Ended();
 }
 
 void Budget::End(Status status) {
@@ -69,11 +69,14 @@ void Budget::End(Status status) {
   ended_ = true;
 }
 
+Status Budget::Ended() const {
+  if (!ended_) return {};
+  MutexLock lock(mutex_);
+  return end_;
+}
+
 Status Budget::Check() const {
-  if (ended_) {
-    MutexLock lock(mutex_);
-    return end_;
-  }
+  TRY(Ended());
   if (limits_.stop.stop_requested()) {
     return Status::Cancelled("query was canceled in expression evaluation");
   }

@@ -70,6 +70,9 @@ class Budget {
 
  private:
   friend class Charge;
+  // What End was given, OK before.
+  Status Ended() const EXCLUDES(mutex_);
+
   const Limits limits_;
   const Clock* const clock_;
   const int64_t deadline_ms_;

@@ -11,6 +11,7 @@ deckwatch_room(query
     eval_functions.cc
     histogram_buckets.cc
     histogram_functions.cc
+    histogram_hints.cc
     histogram_math.cc
     histogram_quantile.cc
     histogram_rate.cc

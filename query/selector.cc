@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "query/functions.h"
+#include "query/histogram_hints.h"
 #include "query/histogram_math.h"
 #include "query/label_sets.h"
 #include "query/series_samples.h"
@@ -77,62 +78,6 @@ Status Read(QueryContext& ctx, const SeriesSet& set, size_t i, Columns* columns)
   return {};
 }
 
-// The reset hint of sample i of a series is kept by no store; it is what comparing it with the
-// sample before tells. As Prometheus's chunks do, a reset is left unknown, unless `tell_resets`.
-HistogramPtr WithHint(const Columns& c, size_t i, bool tell_resets) {
-  const HistogramPtr& h = c.histogram[i];
-  if (h->hint != CounterResetHint::kUnknown || i == 0) return h;
-  const HistogramPtr& previous = c.histogram[i - 1];
-  if (previous == nullptr || IsStale(*previous)) return h;
-  if (!tell_resets && previous->hint == CounterResetHint::kGauge) return h;
-  const bool reset = DetectReset(*h, *previous);
-  if (reset && !tell_resets) return h;
-  auto hinted = std::make_shared<Histogram>(*h);
-  hinted->hint = reset ? CounterResetHint::kReset : CounterResetHint::kNotReset;
-  return hinted;
-}
-
-// Functions whose result shows the hints of its samples.
-bool ShowsHints(FunctionId id) {
-  return id == FunctionId::kSumOverTime || id == FunctionId::kAvgOverTime ||
-         id == FunctionId::kFirstOverTime || id == FunctionId::kLastOverTime;
-}
-
-// Puts the newest sample before `before_ms` of the series in front of its columns, if there is one
-// not too old: the hint of the first histogram depends on it.
-Status PrependContext(QueryContext& ctx, const Labels& labels, int64_t before_ms,
-                      Columns* columns) {
-  std::vector<Matcher> matchers;
-  for (LabelRef l : labels) {
-    matchers.push_back(Matcher::Equal(std::string(l.name), std::string(l.value)));
-  }
-  constexpr int64_t kContextMs = 2 * 3'600'000;  // what a chunk of Prometheus's spans
-  SelectHints hints;
-  hints.latest_only = true;
-  TRY_ASSIGN(const auto set,
-             ctx.querier.Select(before_ms - kContextMs, before_ms - 1, matchers, hints));
-  Labels found;
-  for (size_t i = 0; i < set->size(); ++i) {
-    set->GetLabels(i, &found);
-    if (found != labels) continue;
-    Columns before;
-    TRY(Read(ctx, *set, i, &before));
-    if (before.histogram.empty() || before.histogram.back() == nullptr) return {};
-    columns->t_ms.insert(columns->t_ms.begin(), before.t_ms.back());
-    columns->value.insert(columns->value.begin(), before.value.back());
-    columns->histogram.insert(columns->histogram.begin(), before.histogram.back());
-    if (!columns->start_ms.empty()) columns->start_ms.insert(columns->start_ms.begin(), 0);
-    return {};
-  }
-  return {};
-}
-
-void HintAll(Columns* c, bool tell_resets) {
-  for (size_t i = c->size(); i-- > 0;) {  // from the end: hints must not influence each other
-    if (c->histogram[i] != nullptr) c->histogram[i] = WithHint(*c, i, tell_resets);
-  }
-}
-
 // Which sample each step picks: the newest one in (reference - lookback, reference]. Worked out
 // anew only when the times of the samples differ from those of the series before.
 class Picks {
@@ -140,6 +85,12 @@ class Picks {
   static constexpr uint32_t kNone = UINT32_MAX;
   Picks(const std::vector<int64_t>& reference_ms, int64_t lookback_ms)
       : reference_ms_(reference_ms), lookback_ms_(lookback_ms) {}
+
+  // The earliest sample that any step picks.
+  uint32_t First(const std::vector<int64_t>& t_ms) {
+    const std::vector<uint32_t>& picks = For(t_ms);
+    return *std::min_element(picks.begin(), picks.end());
+  }
 
   const std::vector<uint32_t>& For(const std::vector<int64_t>& t_ms) {
     if (!picks_.empty() && t_ms == t_ms_) return picks_;
@@ -196,7 +147,7 @@ Status PickSamples(const Columns& c, const std::vector<uint32_t>& picks, Pick pi
       const int64_t start_ms = c.start_ms.empty() ? 0 : c.start_ms[i];
       out->SetFloat(row, step, static_cast<double>(start_ms) / 1000);
     } else if (histogram) {
-      out->SetHistogram(row, step, WithHint(c, i, tell_resets));
+      out->SetHistogram(row, step, WithResetHint(c, i, tell_resets));
     } else {
       out->SetFloat(row, step, c.value[i]);
     }
@@ -383,16 +334,15 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
           TRY(Read(ctx, *set, i, &columns));
           if (columns.empty()) continue;
           set->GetLabels(i, &labels);
-          if (!columns.histogram.empty() && columns.histogram[0] != nullptr &&
-              columns.t_ms[0] <= reference.back()) {
-            TRY(PrependContext(ctx, labels, columns.t_ms[0], &columns));
-          }
           const size_t row = out->AddRow({labels, false});
           if (smoothed) {
             samples.Load(columns, false);
             samples.SetWindows(reference, ctx.lookback_ms, ctx.lookback_ms);
             PickSmoothed(samples, reference, selector, annotations, out, row);
           } else {
+            if (!columns.histogram.empty() && picks.First(columns.t_ms) == 0) {
+              TRY(PrependPrevious(ctx, labels, &columns));
+            }
             TRY(PickSamples(columns, picks.For(columns.t_ms), pick, tell_resets, out, row));
           }
           if (out->RowEmpty(row)) out->PopRow();
@@ -426,9 +376,9 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
           TRY(Read(ctx, *set, i, &columns));
           if (columns.empty()) continue;
           set->GetLabels(i, &labels);
-          if (!columns.histogram.empty() && ShowsHints(f.call->function->id)) {
-            TRY(PrependContext(ctx, labels, columns.t_ms[0], &columns));
-            HintAll(&columns, ctx.statistics_only.contains(&selector));
+          if (!columns.histogram.empty() && ShowsResetHints(f.call->function->id)) {
+            TRY(PrependPrevious(ctx, labels, &columns));
+            SetResetHints(&columns, ctx.statistics_only.contains(&selector));
           }
           applier.Apply(columns, labels, false, out, annotations);
         }
@@ -505,8 +455,8 @@ Status SelectRaw(QueryContext& ctx, const Expr& e, int64_t t_ms, std::vector<Res
     set->GetLabels(i, &series.labels);
     const size_t inside = columns.size();
     if (!columns.histogram.empty()) {
-      TRY(PrependContext(ctx, series.labels, columns.t_ms[0], &columns));
-      HintAll(&columns, false);
+      TRY(PrependPrevious(ctx, series.labels, &columns));
+      SetResetHints(&columns, false);
     }
     for (size_t k = columns.size() - inside; k < columns.size(); ++k) {
       const HistogramPtr h = columns.histogram.empty() ? nullptr : columns.histogram[k];
