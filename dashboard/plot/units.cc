@@ -104,10 +104,9 @@ int DecimalsForStep(double step) {
 // For about three digits, fewer where they would be zeros.
 int DecimalsFor(const Unit& unit, double scaled) {
   if (scaled == std::round(scaled) && (scaled == 0 || unit.kind == UnitKind::kPercent)) return 0;
-  if (unit.kind == UnitKind::kPercent) return scaled >= 9.995 ? 1 : 2;
   if (scaled >= 99.95) return 0;
   if (scaled >= 9.995) return 1;
-  if (scaled >= 0.1) return 2;
+  if (scaled >= 0.1 || unit.kind == UnitKind::kPercent) return 2;
   return std::clamp(1 - static_cast<int>(std::floor(std::log10(scaled))), 3, 6);
 }
 

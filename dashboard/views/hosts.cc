@@ -17,18 +17,24 @@ struct Host {
   double cpu = NAN, memory = NAN, load = NAN;
 };
 
+constexpr const char* kCpuExpr =
+    "1 - avg by (instance) (rate(node_cpu_seconds_total{mode=\"idle\"}[$rate]))";
+
+const Reading<QueryResult>& Ask(const PageContext& page, const char* expr) {
+  return page.feed->Range(ExpandRate(expr, page.rate), page.link->window, page.link->step_ms);
+}
+
 std::vector<Host> Hosts(const PageContext& page) {
   std::map<std::string, Host> by_name;
   const auto collect = [&](const char* expr, double Host::*field) {
-    const auto& reading =
-        page.feed->Range(ExpandRate(expr, page.rate), page.link->window, page.link->step_ms);
+    const auto& reading = Ask(page, expr);
     if (!reading.data) return;
     for (const Series& s : reading.data->series) {
-      Host& host = by_name[std::string(s.labels.Get("instance"))];
-      host.*field = s.value.back();
+      const auto value = CurrentValue(reading, s);
+      if (value) by_name[std::string(s.labels.Get("instance"))].*field = *value;
     }
   };
-  collect("1 - avg by (instance) (rate(node_cpu_seconds_total{mode=\"idle\"}[$rate]))", &Host::cpu);
+  collect(kCpuExpr, &Host::cpu);
   collect(
       "1 - sum by (instance) (node_memory_MemAvailable_bytes) / "
       "sum by (instance) (node_memory_MemTotal_bytes)",
@@ -115,7 +121,8 @@ void DrawHosts(const PageContext& page, const Rect& area) {
   const bool is_map = hosts.size() > kMaxRows;
   const Rect inside = canvas.Panel(area, is_map ? "Hosts by CPU" : "Hosts");
   if (hosts.empty()) {
-    canvas.Text(canvas.theme().small, inside, kMutedColor, "node_cpu_seconds_total is absent.");
+    canvas.Text(canvas.theme().small, inside, kMutedColor,
+                NoDataText(*page.feed, Ask(page, kCpuExpr), "node_cpu_seconds_total is absent."));
     return;
   }
   if (is_map) {

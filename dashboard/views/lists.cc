@@ -115,21 +115,26 @@ struct Disk {
   double size = 0, free = 0;
 };
 
+const Reading<QueryResult>& AskDisks(const PageContext& page, const char* metric) {
+  return page.feed->Range(metric + RealFilesystems(), page.link->window, page.link->step_ms);
+}
+
 // One entry per device of a host: bind mounts show the same device many times, the shortest path
 // names it.
 std::vector<Disk> Disks(const PageContext& page) {
   std::map<std::pair<std::string, std::string>, Disk> by_device;
   std::set<std::string> hosts;
   const auto collect = [&](const char* metric, double Disk::*field) {
-    const auto& reading =
-        page.feed->Range(metric + RealFilesystems(), page.link->window, page.link->step_ms);
+    const auto& reading = AskDisks(page, metric);
     if (!reading.data) return;
     for (const Series& s : reading.data->series) {
+      const auto value = CurrentValue(reading, s);
+      if (!value) continue;
       const std::string host(s.labels.Get("instance")), mount(s.labels.Get("mountpoint"));
       const std::string device(s.labels.Get(s.labels.Has("device") ? "device" : "mountpoint"));
       Disk& disk = by_device[{host, device}];
       if (disk.name.empty() || mount.size() < disk.name.size()) disk.name = mount;
-      disk.*field = s.value.back();
+      disk.*field = *value;
       hosts.insert(host);
     }
   };
@@ -197,8 +202,7 @@ void DrawInbox(const PageContext& page, const Rect& area) {
                 failing ? rules.data->errors.front() : text);
   }
   if (!alerts.data) {
-    canvas.Paragraph(theme.body, inside, kMutedColor,
-                     alerts.error.ok() ? "Loading…" : alerts.error.message());
+    canvas.Paragraph(theme.body, inside, kMutedColor, NoDataText(*page.feed, alerts, ""));
     return;
   }
   if (alerts.data->empty()) {
@@ -229,9 +233,7 @@ void DrawTargets(const PageContext& page, const Rect& area) {
   const auto& targets = page.feed->Targets();
   if (!targets.data || targets.data->empty()) {
     canvas.Text(canvas.theme().small, inside, kMutedColor,
-                !targets.error.ok() ? targets.error.message()
-                : targets.data      ? "No target is configured or discovered."
-                                    : "Loading…");
+                NoDataText(*page.feed, targets, "No target is configured or discovered."));
     return;
   }
   const std::vector<TargetLine> lines = TargetLines(*targets.data);
@@ -260,7 +262,10 @@ void DrawFilesystems(const PageContext& page, const Rect& area) {
   const Rect inside = canvas.Panel(area, "File systems");
   const std::vector<Disk> disks = Disks(page);
   if (disks.empty()) {
-    canvas.Text(theme.small, inside, kMutedColor, "node_filesystem_size_bytes is absent.");
+    const char* metric = "node_filesystem_size_bytes";
+    canvas.Text(
+        theme.small, inside, kMutedColor,
+        NoDataText(*page.feed, AskDisks(page, metric), std::string(metric) + " is absent."));
     return;
   }
   ScrollRows(canvas, "disks", inside, disks.size(), canvas.Px(kDiskRow),

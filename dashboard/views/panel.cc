@@ -14,6 +14,12 @@ double LastValue(const Series& s) {
 
 }  // namespace
 
+std::optional<double> CurrentValue(const Reading<QueryResult>& reading, const Series& series) {
+  if (series.t_ms.empty()) return std::nullopt;
+  if (series.t_ms.back() < reading.window.to_ms - reading.step_ms * 3 / 2) return std::nullopt;
+  return series.value.back();
+}
+
 std::string ExpandRate(std::string expr, std::string_view rate) {
   constexpr std::string_view kName = "$rate";
   for (size_t at = 0; (at = expr.find(kName, at)) != expr.npos; at += rate.size()) {
@@ -155,13 +161,19 @@ ImU32 Panel::ColorOf(const std::string& key) {
 void Panel::DrawNotice(const PageContext& page, const Rect& area) const {
   const Canvas& canvas = page.canvas;
   const bool failed = !error_.ok();
-  std::string text = failed ? error_.message() : asked_ ? spec_.absent : "Loading…";
+  const bool away = page.feed->state().away;
+  const std::string text = failed && away ? "It is drawn as soon as the server answers."
+                           : failed       ? error_.message()
+                           : asked_       ? spec_.absent
+                                          : "Loading…";
   const float width = std::min(area.w * 0.85F, canvas.Px(620));
   const Rect box = {area.x + (area.w - width) / 2, area.y + area.h * 0.36F, width, area.h * 0.6F};
   Rect line = box;
   if (asked_ || failed) {
     canvas.Text(canvas.theme().strong, line.CutTop(canvas.Px(22)), failed ? kBadColor : kMutedColor,
-                failed ? "Query failed" : "No data");
+                !failed ? "No data"
+                : away  ? "The server is away"
+                        : "Query failed");
   }
   canvas.Paragraph(canvas.theme().body, line, kMutedColor, text);
 }

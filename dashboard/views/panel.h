@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -64,6 +65,20 @@ class Panel {
   std::string warning_;
   bool asked_ = false;
 };
+
+// The value at the end of what was asked for; nothing when the series ended before, so that what is
+// gone is not shown as if it were there.
+std::optional<double> CurrentValue(const Reading<QueryResult>& reading, const Series& series);
+
+// What stands where there is nothing to draw: the server's words for an error, that the answer is
+// under way, or `absent` when the answer was empty.
+template <typename T>
+std::string NoDataText(const Feed& feed, const Reading<T>& reading, std::string absent) {
+  if (!reading.error.ok()) {
+    return feed.state().away ? "The server is away." : reading.error.message();
+  }
+  return reading.asked ? std::move(absent) : "Loading…";
+}
 
 // "$rate" replaced in `expr`.
 std::string ExpandRate(std::string expr, std::string_view rate);

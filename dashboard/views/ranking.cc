@@ -38,7 +38,13 @@ std::string Usage(const RankSpec& spec, const std::string& matcher, const std::s
 }
 
 std::string ShownName(const Labels& labels) {
-  if (!labels.Has("pod")) return std::string(labels.Get("name"));
+  if (!labels.Has("pod")) {
+    constexpr size_t kIdLength = 64, kShortIdLength = 12;  // as container engines show ids
+    const std::string_view name = labels.Get("name");
+    const bool is_id = name.size() == kIdLength &&
+                       name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    return std::string(is_id ? name.substr(0, kShortIdLength) : name);
+  }
   std::string out = std::string(labels.Get("namespace")) + "/" + std::string(labels.Get("pod"));
   if (labels.Has("container")) out += "/" + std::string(labels.Get("container"));
   return out;
@@ -118,9 +124,7 @@ void DrawRanking(const PageContext& page, const Rect& area, const RankSpec& spec
       canvas.Text(canvas.theme().strong, box.CutTop(canvas.Px(22)), kMutedColor, "No data");
     }
     canvas.Paragraph(canvas.theme().body, box, kMutedColor,
-                     !ranking.error.ok() ? ranking.error.message()
-                     : ranking.data      ? absent
-                                         : "Loading…");
+                     NoDataText(*page.feed, ranking, absent));
     return;
   }
   const std::vector<Ranked> top = Top(*ranking.data);

@@ -51,13 +51,15 @@ void DrawTile(const PageContext& page, const Rect& area, const TileSpec& spec) {
   const auto& reading = Ask(page, spec.expr);
   TileFace face{.title = spec.title, .value = "–", .note = {}};
   if (reading.data && !reading.data->series.empty()) {
-    const double value = reading.data->series[0].value.back();
-    face.value = FormatValue(UnitById(spec.unit), value);
-    face.color = ThresholdColor(spec, value);
-  } else if (!reading.error.ok()) {
-    face.note = reading.error.message();
-  } else if (reading.asked) {
-    face.note = spec.absent + " absent";
+    const Series& series = reading.data->series[0];
+    if (const auto value = CurrentValue(reading, series)) {
+      face.value = FormatValue(UnitById(spec.unit), *value);
+      face.color = ThresholdColor(spec, *value);
+    } else {
+      face.note = "ended " + FormatAge(reading.window.to_ms - series.t_ms.back()) + " ago";
+    }
+  } else {
+    face.note = NoDataText(*page.feed, reading, spec.absent + " absent");
   }
   Spark(page, DrawFace(page.canvas, area, face), reading, face.color);
 }

@@ -93,6 +93,8 @@ TEST_F(AppTest, AServerThatNeverAnsweredIsSaid) {
   Start();
   EXPECT_TRUE(ui_.Shows("Server away since"));
   EXPECT_TRUE(ui_.Shows("not reached"));
+  EXPECT_TRUE(ui_.Shows("The server is away"));
+  EXPECT_FALSE(ui_.Shows("absent"));
 }
 
 TEST_F(AppTest, GarbageIsShownAsAnError) {
@@ -177,6 +179,29 @@ TEST_F(AppTest, SmallScreensScrollAndNothingBreaks) {
     Start();
     EXPECT_GT(ui_.vertex_count(), 0);
   }
+}
+
+TEST(CurrentValue, IsNotThatOfASeriesWhichEnded) {
+  Reading<QueryResult> reading;
+  reading.window = {0, 100'000};
+  reading.step_ms = 10'000;
+  Series series;
+  EXPECT_FALSE(CurrentValue(reading, series).has_value());
+  series.t_ms = {80'000};
+  series.value = {7};
+  EXPECT_FALSE(CurrentValue(reading, series).has_value());
+  series.t_ms = {90'000};
+  EXPECT_EQ(CurrentValue(reading, series), 7);
+}
+
+TEST(Legend, LeavesOutWhatAllHaveInCommon) {
+  std::vector<Series> series(2);
+  series[0].labels = Labels{{"job", "a"}, {"instance", "x"}};
+  series[1].labels = Labels{{"job", "a"}, {"instance", "y"}};
+  EXPECT_EQ(DistinctNames(series),
+            (std::vector<std::string>{"{instance=\"x\"}", "{instance=\"y\"}"}));
+  EXPECT_EQ(ExpandLegend("{{job}} on {{instance}}{{none}}{{", series[1].labels), "a on y{{");
+  EXPECT_EQ(ExpandRate("rate(a[$rate]) + rate(b[$rate])", "60s"), "rate(a[60s]) + rate(b[60s])");
 }
 
 TEST(Explore, CompletesTheNameBeingTyped) {

@@ -31,6 +31,7 @@ TEST(Units, ShowAboutThreeDigits) {
       {"percent", 61.44, "61.4%"},
       {"percentunit", 0.614, "61.4%"},
       {"percentunit", 1, "100%"},
+      {"percentunit", 0.00004, "0.00%"},
       {"s", 0.2134, "213 ms"},
       {"s", 0, "0 s"},
       {"s", 90, "1.50 min"},
