@@ -1,20 +1,20 @@
 // The store on recorded pages: bytes per sample, time per sample of writing, sealing and reading,
 // memory per series, time to open again. Every answer is compared with what was written.
 //
-//   tsdb_bench DIRECTORY [--rounds N] [--stride N] [--copies N] [--store PATH]
+//   tsdb_bench DIRECTORY [--rounds N] [--stride N] [--phases N] [--copies N] [--store PATH]
 //
 // DIRECTORY holds *.rec.zst: frames `#@ <unix_ms> <bytes>\n<page>` of text exposition. Each round
 // is stamped 15 s after the one before. `--copies` writes each page as that many instances.
 #include <algorithm>
-#include <charconv>
+#include <bit>
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
-#include <cstring>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <map>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -33,7 +33,7 @@ constexpr int64_t kStart = 1'800'000'000'000;
 constexpr int64_t kStepMs = 15'000;
 
 struct Target {
-  std::string job;
+  std::string job, phase;
   std::vector<Labels> labels;  // by series number
   struct Row {
     std::vector<uint32_t> series;
@@ -78,10 +78,12 @@ Labels ParseKey(std::string_view key, const std::string& job) {
   return b.Build();
 }
 
-Target LoadTarget(const std::filesystem::path& path, size_t rounds, size_t stride) {
+// Every `stride`-th page, beginning with page `phase`.
+Target ParsePages(const std::string& text, const std::string& job, size_t rounds, size_t stride,
+                  size_t phase) {
   Target t;
-  t.job = path.filename().string().substr(0, path.filename().string().find('.'));
-  const std::string text = Decompress(path);
+  t.job = job;
+  t.phase = std::to_string(phase);
   std::unordered_map<std::string, uint32_t> numbers;
   size_t frame = 0;
   for (size_t at = 0; at < text.size() && t.rounds.size() < rounds; ++frame) {
@@ -89,9 +91,8 @@ Target LoadTarget(const std::filesystem::path& path, size_t rounds, size_t strid
     const size_t bytes = std::strtoull(text.c_str() + text.rfind(' ', line_end), nullptr, 10);
     const std::string_view page = std::string_view(text).substr(line_end + 1, bytes);
     at = line_end + 1 + bytes;
-    if (frame % stride != 0) continue;
+    if (frame % stride != phase) continue;
     Target::Row row;
-    std::vector<bool> seen;
     for (size_t i = 0; i < page.size();) {
       const size_t end = std::min(page.find('\n', i), page.size());
       const std::string_view line = page.substr(i, end - i);
@@ -155,6 +156,7 @@ class Bench {
     if (!Open()) return 1;
     std::printf("open       %.3f s with %" PRIu64 " series and %" PRIu64 " samples in the log\n",
                 WallSeconds() - wall, stats.head_series, stats.head_samples);
+    FirstAnswer();
     double cpu = CpuSeconds();
     if (const Status s = db_->Compact(); !s.ok()) return Fail(s);
     std::printf("compact    %.1f M samples/s\n",
@@ -185,7 +187,9 @@ class Bench {
       for (size_t c = 0; c < copies_; ++c) {
         for (const Labels& l : t.labels) {
           labels.push_back(
-              LabelsBuilder(l).Set("instance", "host-" + std::to_string(c) + ":9100").Build());
+              LabelsBuilder(l)
+                  .Set("instance", "host-" + std::to_string(c) + "-" + t.phase + ":9100")
+                  .Build());
         }
       }
     }
@@ -255,6 +259,23 @@ class Bench {
     return result.ok() ? result->appended : 0;
   }
 
+  void FirstAnswer() {
+    double wall = WallSeconds();
+    const auto querier = db_->NewQuerier();
+    const auto set =
+        (*querier)->Select(INT64_MIN, INT64_MAX, {Matcher::Equal("__name__", "go_goroutines")}, {});
+    uint64_t samples = 0;
+    Columns columns;
+    for (size_t i = 0; set.ok() && i < (*set)->size(); ++i) {
+      if ((*set)->Read(i, &columns).ok()) samples += columns.size();
+    }
+    std::printf("           first answer %.3f s (%" PRIu64 " samples)", WallSeconds() - wall,
+                samples);
+    wall = WallSeconds();
+    (void)db_->Stats();
+    std::printf(", the rest read in %.3f s\n", WallSeconds() - wall);
+  }
+
   void PrintBytes() {
     const auto b = db_->Bytes();
     const DbStats s = db_->Stats();
@@ -320,7 +341,7 @@ class Bench {
 
 int Main(int argc, char** argv) {
   std::string directory, store = std::filesystem::temp_directory_path() / "deckwatch_tsdb_bench";
-  size_t rounds = 480, stride = 1, copies = 1;
+  size_t rounds = 480, stride = 1, copies = 1, phases = 1;
   for (int i = 1; i < argc; ++i) {
     const std::string_view arg = argv[i];
     const auto number = [&] { return i + 1 < argc ? std::strtoull(argv[++i], nullptr, 10) : 0; };
@@ -328,6 +349,8 @@ int Main(int argc, char** argv) {
       rounds = number();
     } else if (arg == "--stride") {
       stride = std::max<size_t>(1, number());
+    } else if (arg == "--phases") {
+      phases = number();
     } else if (arg == "--copies") {
       copies = number();
     } else if (arg == "--store" && i + 1 < argc) {
@@ -339,12 +362,17 @@ int Main(int argc, char** argv) {
   std::vector<Target> targets;
   std::error_code ec;
   for (const auto& entry : std::filesystem::directory_iterator(directory, ec)) {
-    if (entry.path().extension() == ".zst") {
-      targets.push_back(LoadTarget(entry.path(), rounds, stride));
+    if (entry.path().extension() != ".zst") continue;
+    const std::string file = entry.path().filename().string();
+    const std::string text = Decompress(entry.path());
+    for (size_t phase = 0; phase < std::min(phases, stride); ++phase) {
+      targets.push_back(ParsePages(text, file.substr(0, file.find('.')), rounds, stride, phase));
     }
   }
   if (targets.empty()) {
-    std::fprintf(stderr, "usage: tsdb_bench DIRECTORY [--rounds N] [--stride N] [--copies N]\n");
+    std::fprintf(
+        stderr,
+        "usage: tsdb_bench DIRECTORY [--rounds N] [--stride N] [--phases N] [--copies N]\n");
     return 2;
   }
   return Bench(std::move(targets), copies, store).Run();

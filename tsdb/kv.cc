@@ -70,6 +70,7 @@ rocksdb::DBOptions DatabaseOptions() {
   o.create_if_missing = true;
   o.max_total_wal_size = 64 << 20;  // a quiet family must not pin the log
   o.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  o.avoid_flush_during_recovery = true;  // what the log holds is read once more, but later
   o.max_background_jobs = 2;
   o.max_open_files = -1;
   o.skip_stats_update_on_db_open = true;

@@ -8,12 +8,12 @@
 //     varint further
 //                         pairs, per further pair zigzag varint difference to the pair at that
 //                         place before, or to 0)*
-//     T clock             group key (8 bytes), varint count, IntBlocks of 480 (codec.h)
+//     T clock             group key (8 bytes), varint count, IntBlocks of 960 (codec.h)
 //   values.sst
 //     V ordinal           varint clock + 1 (0: own times), varint n, flags byte,
 //                         times: own: IntBlocks; else varint runs, (varint rows left out, varint
 //                         rows)* values: constant: one ValueBlock of 1; else, with more than one
-//                         block, varint size of each, then ValueBlocks of 480 [start times:
+//                         block, varint size of each, then ValueBlocks of 960 [start times:
 //                         IntBlocks] [varint runs, (varint floats, varint histograms)*, Histograms]
 //
 //   pair := name length (2 bytes), name, value      its number is its rank in P

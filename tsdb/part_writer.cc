@@ -63,8 +63,9 @@ Result<std::unique_ptr<PartWriter>> PartWriter::Create(const std::string& direct
   // Parts that stay are worth the slower compression.
   const bool stays = level >= PartLevel::kDay;
   w->index_options_ = {.block_bytes = 16 << 10, .zstd_level = stays ? 9 : 3};
-  TRY_ASSIGN(w->values_, SstWriter::Create(w->values_path_,
-                                           {.block_bytes = 32 << 10, .zstd_level = stays ? 9 : 3}));
+  const SstWriter::Options value_options = {.block_bytes = stays ? 64u << 10 : 32u << 10,
+                                            .zstd_level = stays ? 9 : 3};
+  TRY_ASSIGN(w->values_, SstWriter::Create(w->values_path_, value_options));
   return w;
 }
 

@@ -6,6 +6,7 @@ namespace deckwatch::tsdb {
 
 namespace {
 
+constexpr size_t kMaxLabelSetBytes = 65'535;  // keys of parts hold name lengths in 2 bytes
 constexpr uint64_t kTagMask = 0xffffffff00000000;
 
 uint64_t DerivedGroup(LabelsView labels) {
@@ -188,10 +189,11 @@ Status SeriesIndex::Resolve(std::span<const LabelsView> labels, uint64_t group_k
   for (size_t i = 0; i < labels.size(); ++i) {
     const auto [high, low] = hashes[i];
     uint32_t id = Find(high, low);
-    if (id == 0 && (max_series_ == 0 || alive_ < max_series_) && next_id_ < UINT32_MAX) {
-      Group* group = nullptr;
+    const bool room = (max_series_ == 0 || alive_ < max_series_) && next_id_ < UINT32_MAX &&
+                      labels[i].encoded().size() <= kMaxLabelSetBytes;
+    if (id == 0 && room) {
       const uint32_t g = GroupOfLocked(group_key != 0 ? group_key : DerivedGroup(labels[i]));
-      group = &groups_[g];
+      Group* group = &groups_[g];
       uint32_t column = group->columns;
       if (group->free_columns.empty()) {
         ++group->columns;
@@ -209,8 +211,10 @@ Status SeriesIndex::Resolve(std::span<const LabelsView> labels, uint64_t group_k
   }
   refused_ += refused;
   if (refused == 0) return {};
-  return Status::ResourceExhausted("series limit of " + std::to_string(max_series_) +
-                                   " reached: " + std::to_string(refused) + " not created");
+  return Status::ResourceExhausted(std::to_string(refused) + " series not created: limit of " +
+                                   std::to_string(max_series_) +
+                                   " series (0: none) reached, or label set over " +
+                                   std::to_string(kMaxLabelSetBytes) + " bytes");
 }
 
 bool SeriesIndex::Restore(uint32_t id, uint64_t group_key, uint32_t column, LabelsView labels) {

@@ -95,15 +95,15 @@ class Store : public Db {
   Status LoadMeta();
   Status DropOrphans();
   Status LoadRegistry();
-  Status ReplayWindows();
-  Status ReplayWindow(Window* window);
+  void PrepareWindows();
+  void ReadRows(const Window& window, uint64_t group_key, GroupWindow* out) const;
   void RunBackground(std::stop_token stop);
   // ---- store_write.cc
   Status CollectPending(const WriteBatch& batch, std::vector<Pending>* pending,
                         AppendResult* result);
-  Result<WindowPtr> OpenWindow(int64_t t_ms);
+  Result<WindowPtr> OpenWindow(const Window::Info& range);
   Result<WindowPtr> CreateWindow(const Window::Info& range);
-  Window::Info RangeOf(int64_t t_ms) const;
+  Window::Info RangeOf(int64_t t_ms, int64_t now_ms) const;
   Status EnterWindows(const std::vector<Pending>& pending, CommitScope* scope);
   bool IsCovered(const View& view, const CommitScope& scope, int64_t t_ms) const;
   Status ReadStored(const View& view, const CommitScope& scope, uint32_t id, int64_t start_ms,
@@ -170,6 +170,7 @@ class Store : public Db {
   ExemplarRing exemplars_;  // has a lock of its own
 
   std::jthread background_;
+  std::jthread loader_;  // reads what start left unread
 };
 
 // The families' names and the keys of meta (docs/formats.md).

@@ -139,6 +139,15 @@ Status Store::Seal(const WindowPtr& window) {
   return head_->Drop(window->rows());
 }
 
+namespace {
+bool HasOpenSamples(const View& view, const SeriesPlace& place) {
+  return std::any_of(view.windows.begin(), view.windows.end(), [&](const WindowPtr& w) {
+    const GroupWindow* group = w->FindGroup(place.group);
+    return group != nullptr && group->HasSamples(place.column);
+  });
+}
+}  // namespace
+
 // Series without a sample in any open window are forgotten by the head; their parts know them.
 void Store::RemoveIdleSeries() {
   std::map<uint32_t, std::vector<std::pair<uint32_t, SeriesPlace>>> by_group;
@@ -148,12 +157,9 @@ void Store::RemoveIdleSeries() {
     const ViewPtr v = view();
     std::vector<uint32_t> idle;
     KvBatch batch;
-    for (const auto& [id, place] : entries) {
-      const bool used = std::any_of(v->windows.begin(), v->windows.end(), [&](const auto& w) {
-        const GroupWindow* g = w->FindGroup(place.group);
-        return g != nullptr && g->HasSamples(place.column);
-      });
-      if (used || !place.durable) continue;
+    for (const auto& entry : entries) {
+      const auto& [id, place] = entry;
+      if (!place.durable || HasOpenSamples(*v, place)) continue;
       idle.push_back(id);
       std::string key;
       PutBig32(&key, id);

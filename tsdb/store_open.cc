@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <numeric>
 
 #include "base/bytes.h"
 #include "base/executor.h"
@@ -54,6 +55,7 @@ Store::Store(const DbOptions& options)
 Store::~Store() {
   stopping_ = true;
   background_ = {};  // asks it to stop and waits
+  loader_ = {};
   if (head_ != nullptr && unsynced_ && !failed_) {
     if (const Status s = head_->SyncLog(); !s.ok()) LogError("sync at close", {{"error", s}});
   }
@@ -69,7 +71,7 @@ Status Store::Start() {
   TRY(LoadMeta());
   TRY(DropOrphans());
   TRY(LoadRegistry());
-  TRY(ReplayWindows());
+  PrepareWindows();
   const ViewPtr v = view();
   LogInfo("store is open", {{"path", options_.path},
                             {"series", index_.size()},
@@ -77,6 +79,11 @@ Status Store::Start() {
                             {"parts", v->parts.size()},
                             {"ms", options_.clock->MonotonicMs() - started_ms}});
   if (options_.background) {
+    loader_ = StartThread("tsdb-load", [this](std::stop_token stop) {
+      for (const WindowPtr& w : view()->windows) {
+        if (!stop.stop_requested()) w->LoadAll();
+      }
+    });
     background_ = StartThread("tsdb", [this](std::stop_token stop) { RunBackground(stop); });
   }
   return {};
@@ -190,43 +197,41 @@ Status Store::LoadRegistry() {
   return it->status();
 }
 
-Status Store::ReplayWindows() {
+// The rows are left where they are: a group is read when it is first written, queried or sealed.
+void Store::PrepareWindows() {
+  std::vector<uint32_t> groups(index_.GroupCount());
+  std::iota(groups.begin(), groups.end(), 0);
   for (const WindowPtr& w : view()->windows) {
-    TRY(ReplayWindow(w.get()));
+    w->last_append_ms = options_.clock->MonotonicMs();
+    w->LoadLater(groups, [this, window = w.get()](uint32_t group, GroupWindow* out) {
+      ReadRows(*window, index_.GroupKey(group), out);
+    });
     MutexLock lock(mutex_);
     open_.push_back(w);
   }
-  return {};
 }
 
-Status Store::ReplayWindow(Window* window) {
-  const auto it = head_->NewIterator(window->rows(), true);
-  uint64_t damaged = 0, last_key = 0;
-  GroupWindow* group = nullptr;
-  for (it->Seek(""); it->Valid(); it->Next()) {
-    Reader key(it->key());
-    uint64_t group_key;
+void Store::ReadRows(const Window& window, uint64_t group_key, GroupWindow* out) const {
+  const auto it = head_->NewIterator(window.rows());
+  std::string prefix;
+  PutBig64(&prefix, group_key);
+  uint64_t damaged = 0;
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    Reader key(it->key().substr(prefix.size()));
     uint32_t number;
-    if (!key.GetBig64(&group_key) || !key.GetBig32(&number)) {
+    if (!key.GetBig32(&number)) {
       ++damaged;
       continue;
     }
-    if (group == nullptr || group_key != last_key) {
-      group = &window->Group(index_.GroupOf(group_key));
-      last_key = group_key;
-    }
-    group->ReserveRecords(number + 1);
-    if (!group->Replay(it->value())) ++damaged;
-    if (group->samples() > 0) window->Cover(group->max_ms()), window->Cover(group->min_ms());
+    out->ReserveRecords(number + 1);
+    if (!out->Replay(it->value())) ++damaged;
   }
   // A damaged row costs what it holds; refusing to start would cost everything.
   if (!it->status().ok() || damaged > 0) {
     counters_.corruptions++;
     LogError("rows of an open window are damaged: samples are lost",
-             {{"window", window->info().id}, {"rows", damaged}, {"error", it->status()}});
+             {{"window", window.info().id}, {"rows", damaged}, {"error", it->status()}});
   }
-  window->last_append_ms = options_.clock->MonotonicMs();
-  return {};
 }
 
 void Store::RunBackground(std::stop_token stop) {

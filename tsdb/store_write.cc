@@ -28,6 +28,7 @@ struct Store::CommitScope {
   std::vector<std::unique_lock<Mutex>> turns;
   std::vector<WindowPtr> windows;
   KvBatch batch;
+  int64_t now_ms = 0;  // one time for the whole commit: it decides about windows
 
   Window* Find(const Window::Info& range) const {
     for (const WindowPtr& w : windows) {
@@ -72,15 +73,14 @@ int64_t Store::OldestAllowedMs() const {
 
 // Recent samples go to the window of their time; all that is older shares one window, which is
 // split when it is sealed.
-Window::Info Store::RangeOf(int64_t t_ms) const {
+Window::Info Store::RangeOf(int64_t t_ms, int64_t now_ms) const {
   const int64_t start = BucketStart(t_ms, options_.window_ms);
   const int64_t end = start + options_.window_ms;
-  if (end + WindowGraceMs() <= options_.clock->WallMs()) return {};
+  if (end + WindowGraceMs() <= now_ms) return {};
   return {.id = 0, .start_ms = start, .end_ms = end};
 }
 
-Result<WindowPtr> Store::OpenWindow(int64_t t_ms) {
-  const Window::Info range = RangeOf(t_ms);
+Result<WindowPtr> Store::OpenWindow(const Window::Info& range) {
   const auto find = [&]() -> WindowPtr {
     MutexLock lock(mutex_);
     for (const WindowPtr& w : open_) {
@@ -172,8 +172,9 @@ Status Store::EnterWindows(const std::vector<Pending>& pending, CommitScope* sco
   for (const Pending& p : pending) {
     if (p.t_ms == last_ms) continue;
     last_ms = p.t_ms;
-    while (scope->Find(RangeOf(p.t_ms)) == nullptr) {
-      TRY_ASSIGN(const WindowPtr window, OpenWindow(p.t_ms));
+    const Window::Info range = RangeOf(p.t_ms, scope->now_ms);
+    while (scope->Find(range) == nullptr) {
+      TRY_ASSIGN(const WindowPtr window, OpenWindow(range));
       // When it was sealed meanwhile, the next look-up finds or makes another.
       if (window->Enter()) scope->windows.push_back(window);
     }
@@ -188,7 +189,7 @@ bool Store::IsCovered(const View& view, const CommitScope& scope, int64_t t_ms) 
                   [&](const PartPtr& p) { return p->Overlaps(t_ms, t_ms); })) {
     return true;
   }
-  const Window* own = scope.Find(RangeOf(t_ms));
+  const Window* own = scope.Find(RangeOf(t_ms, scope.now_ms));
   return std::any_of(view.windows.begin(), view.windows.end(), [&](const WindowPtr& w) {
     return w.get() != own && w->min_ms() <= t_ms && t_ms <= w->max_ms();
   });
@@ -290,7 +291,7 @@ void Store::AppendPending(const std::vector<Pending>& pending, CommitScope* scop
       ids.push_back(pending[end].id);
     }
     i = end;
-    Window* window = scope->Find(RangeOf(first.t_ms));
+    Window* window = scope->Find(RangeOf(first.t_ms, scope->now_ms));
     GroupWindow& group = window->Group(first.group);
     group.AppendRow(first.t_ms, row, &counts, &record);
     if (record.empty()) continue;
@@ -365,6 +366,7 @@ Result<AppendResult> Store::Commit(const WriteBatch& batch) {
   AppendResult result;
   CommitScope scope;
   std::vector<Pending> pending;
+  scope.now_ms = options_.clock->WallMs();
   for (;;) {
     const uint64_t removals = index_.removals();
     TRY(CollectPending(batch, &pending, &result));

@@ -149,14 +149,14 @@ GroupWindow::Verdict GroupWindow::JudgeLate(int64_t t_ms, const Input& in) const
   if (!HasRow(t_ms)) return Verdict::kLate;
   Column::Copy copy;
   columns_[in.column].CopyTo(&copy);
-  const std::vector<int64_t>& clock = clock_;
+  const int64_t* const clock = clock_.data();
   const auto own = histograms_.find(in.column);
   const std::vector<HistogramPtr>* histograms = own == histograms_.end() ? nullptr : &own->second;
   Verdict result = Verdict::kLate;
   size_t histogram = 0;
   ForEachSample(copy, [&](int64_t row, uint64_t bits, bool is_histogram, int64_t) {
     const HistogramPtr h = is_histogram ? (*histograms)[histogram++] : nullptr;
-    if (clock[static_cast<size_t>(row)] == t_ms) result = verdict(bits, h);
+    if (clock[row] == t_ms) result = verdict(bits, h);
   });
   return result;
 }
@@ -354,6 +354,7 @@ void GroupWindow::Read(uint32_t column, int64_t start_ms, int64_t end_ms, Column
 // ---- windows
 
 GroupWindow& Window::Group(uint32_t group) {
+  Load(group);
   MutexLock lock(mutex_);
   if (group >= groups_.size()) groups_.resize(group + 1);
   if (groups_[group] == nullptr) groups_[group] = std::make_unique<GroupWindow>();
@@ -361,11 +362,54 @@ GroupWindow& Window::Group(uint32_t group) {
 }
 
 const GroupWindow* Window::FindGroup(uint32_t group) const {
+  Load(group);
   MutexLock lock(mutex_);
   return group < groups_.size() ? groups_[group].get() : nullptr;
 }
 
+void Window::LoadLater(std::vector<uint32_t> groups,
+                       std::function<void(uint32_t, GroupWindow*)> read) {
+  read_ = std::move(read);
+  if (groups.empty()) return;
+  unread_min_ms_ = info_.any_time() ? INT64_MIN : info_.start_ms;
+  unread_max_ms_ = info_.any_time() ? INT64_MAX : info_.end_ms - 1;
+  MutexLock lock(mutex_);
+  unread_.insert(groups.begin(), groups.end());
+  any_unread_ = true;
+}
+
+void Window::Load(uint32_t group) const {
+  const auto unread = [&] {
+    MutexLock lock(mutex_);
+    return unread_.contains(group);
+  };
+  if (!any_unread_.load(std::memory_order_acquire) || !unread()) return;
+  MutexLock turn(load_turn_);
+  if (!unread()) return;
+  auto loaded = std::make_unique<GroupWindow>();
+  read_(group, loaded.get());
+  if (loaded->samples() > 0) Cover(loaded->min_ms()), Cover(loaded->max_ms());
+  MutexLock lock(mutex_);
+  if (group >= groups_.size()) groups_.resize(group + 1);
+  if (loaded->samples() > 0) groups_[group] = std::move(loaded);
+  unread_.erase(group);
+  if (!unread_.empty()) return;
+  unread_min_ms_ = INT64_MAX;
+  unread_max_ms_ = INT64_MIN;
+  any_unread_.store(false, std::memory_order_release);
+}
+
+void Window::LoadAll() const {
+  std::set<uint32_t> unread;
+  {
+    MutexLock lock(mutex_);
+    unread = unread_;
+  }
+  for (uint32_t group : unread) Load(group);
+}
+
 std::vector<std::pair<uint32_t, const GroupWindow*>> Window::Groups() const {
+  LoadAll();
   MutexLock lock(mutex_);
   std::vector<std::pair<uint32_t, const GroupWindow*>> out;
   for (uint32_t g = 0; g < groups_.size(); ++g) {
@@ -406,10 +450,10 @@ uint64_t Window::bytes() const {
   for (const auto& [id, g] : Groups()) n += g->bytes();
   return n;
 }
-void Window::Cover(int64_t t_ms) {
-  for (int64_t t = min_ms(); t_ms < t && !min_ms_.compare_exchange_weak(t, t_ms);) {
+void Window::Cover(int64_t t_ms) const {
+  for (int64_t t = min_ms_.load(); t_ms < t && !min_ms_.compare_exchange_weak(t, t_ms);) {
   }
-  for (int64_t t = max_ms(); t_ms > t && !max_ms_.compare_exchange_weak(t, t_ms);) {
+  for (int64_t t = max_ms_.load(); t_ms > t && !max_ms_.compare_exchange_weak(t, t_ms);) {
   }
 }
 

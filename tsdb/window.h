@@ -12,10 +12,13 @@
 // can be read and dropped one by one.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -112,10 +115,17 @@ class Window {
 
   const Info& info() const { return info_; }
   const FamilyPtr& rows() const { return rows_; }
-  // Made when missing.
+  // Made when missing; its rows are read first when they are only in the log yet.
   GroupWindow& Group(uint32_t group);
+  // Null when nothing of the group is here.
   const GroupWindow* FindGroup(uint32_t group) const;
   std::vector<std::pair<uint32_t, const GroupWindow*>> Groups() const;
+
+  // After a start, groups are read from the log when first asked for. `read` fills one; it is
+  // called once per group, by one thread at a time.
+  void LoadLater(std::vector<uint32_t> groups,
+                 std::function<void(uint32_t group, GroupWindow*)> read);
+  void LoadAll() const;
 
   // Writers enter before they append and leave when their record is in the log. False when closed.
   [[nodiscard]] bool Enter();
@@ -125,23 +135,38 @@ class Window {
 
   uint64_t samples() const;
   uint64_t bytes() const;
-  // The range of what was appended; kept by the writers.
-  int64_t min_ms() const { return min_ms_.load(std::memory_order_relaxed); }
-  int64_t max_ms() const { return max_ms_.load(std::memory_order_relaxed); }
-  void Cover(int64_t t_ms);
+  // The range of what was appended, kept by the writers; all that is possible while groups are
+  // still unread.
+  int64_t min_ms() const {
+    return std::min(min_ms_.load(std::memory_order_acquire),
+                    unread_min_ms_.load(std::memory_order_acquire));
+  }
+  int64_t max_ms() const {
+    return std::max(max_ms_.load(std::memory_order_acquire),
+                    unread_max_ms_.load(std::memory_order_acquire));
+  }
+  void Cover(int64_t t_ms) const;
   // Monotonic time of the last append, kept by the writers.
   std::atomic<int64_t> last_append_ms{0};
 
  private:
+  void Load(uint32_t group) const;
+
   const Info info_;
   const FamilyPtr rows_;
+  mutable Mutex load_turn_;  // taken before mutex_; held across the reading of one group
   mutable Mutex mutex_;
   CondVar left_;
-  std::vector<std::unique_ptr<GroupWindow>> groups_ GUARDED_BY(mutex_);
+  mutable std::vector<std::unique_ptr<GroupWindow>> groups_ GUARDED_BY(mutex_);
+  mutable std::set<uint32_t> unread_ GUARDED_BY(mutex_);
+  mutable std::atomic<bool> any_unread_{false};
+  std::function<void(uint32_t, GroupWindow*)> read_;  // set before the window is shared
   int writers_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
-  std::atomic<int64_t> min_ms_{INT64_MAX};
-  std::atomic<int64_t> max_ms_{INT64_MIN};
+  mutable std::atomic<int64_t> min_ms_{INT64_MAX};
+  mutable std::atomic<int64_t> max_ms_{INT64_MIN};
+  mutable std::atomic<int64_t> unread_min_ms_{INT64_MAX};
+  mutable std::atomic<int64_t> unread_max_ms_{INT64_MIN};
 };
 
 }  // namespace deckwatch::tsdb

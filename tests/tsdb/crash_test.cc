@@ -122,10 +122,10 @@ TEST(Crash, KillNineLosesNothingAcknowledged) {
   const std::string path = ::testing::TempDir() + "deckwatch_tsdb_crash";
   std::filesystem::remove_all(path);
   int64_t steps = 0;
-  for (int run = 0; run < 24 && !HasFailure(); ++run) {
+  for (int run = 0; run < 20 && !HasFailure(); ++run) {
     SCOPED_TRACE("run " + std::to_string(run));
     // A step written but not acknowledged is written again: a duplicate, and so a no-op.
-    steps += RunAndKill(path, steps, 1 + static_cast<int64_t>(rng() % 60));
+    steps += RunAndKill(path, steps, 1 + static_cast<int64_t>(rng() % 40));
     ExpectComplete(path, steps);
   }
   std::filesystem::remove_all(path);

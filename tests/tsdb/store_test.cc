@@ -310,7 +310,7 @@ TEST_F(StoreTest, AgreesWithAMapUnderRandomWork) {
       EXPECT_EQ(got[name], Samples(samples.begin(), samples.end())) << name;
     }
   };
-  for (int step = 0; step < 300 && !HasFailure(); ++step) {
+  for (int step = 0; step < 200 && !HasFailure(); ++step) {
     const int64_t what = pick(100);
     if (what < 80) {
       WriteBatch batch;

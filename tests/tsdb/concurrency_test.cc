@@ -1,0 +1,97 @@
+// Writers, readers and maintenance at once: what a reader sees of a series is always a prefix of
+// what its writer wrote, and it never shrinks.
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "tsdb/db.h"
+
+namespace deckwatch::tsdb {
+namespace {
+
+constexpr int64_t kNow = 1'800'000'000'000;
+constexpr int kWriters = 3;
+constexpr int kSeries = 20;
+constexpr int kSteps = 150;
+
+TEST(Concurrency, ReadersSeePrefixesWhileWindowsAreSealedAndMerged) {
+  const std::string path = ::testing::TempDir() + "deckwatch_tsdb_threads";
+  std::filesystem::remove_all(path);
+  FakeClock clock(kNow + kSteps * 15'000);
+  DbOptions options;
+  options.path = path;
+  options.clock = &clock;
+  options.background = false;
+  auto opened = Db::Open(options);
+  ASSERT_TRUE(opened.ok()) << opened.status().message();
+  Db& db = **opened;
+  std::atomic<int> writing{kWriters};
+  std::atomic<int> failures{0};
+  const auto expect = [&](bool ok) { failures += !ok; };
+
+  const auto write = [&](int writer) {
+    std::vector<Labels> labels;
+    for (int i = 0; i < kSeries; ++i) {
+      labels.push_back(Labels{
+          {"__name__", "m"}, {"instance", std::to_string(writer)}, {"n", std::to_string(i)}});
+    }
+    const std::vector<LabelsView> views(labels.begin(), labels.end());
+    std::vector<SeriesRef> refs(views.size());
+    for (int step = 0; step < kSteps; ++step) {
+      expect(db.Resolve(views, 0, refs).ok());
+      WriteBatch batch;
+      for (const SeriesRef ref : refs) {
+        batch.Add(ref, kNow + step * 15'000, static_cast<double>(step / 3));
+      }
+      const auto r = db.Commit(batch);
+      expect(r.ok() && r->appended == kSeries);
+    }
+    --writing;
+  };
+  const auto read = [&] {
+    std::vector<size_t> seen(kWriters * kSeries);
+    while (writing > 0) {
+      auto querier = db.NewQuerier();
+      auto set = (*querier)->Select(INT64_MIN, INT64_MAX, {Matcher::Equal("__name__", "m")}, {});
+      expect(set.ok());
+      for (size_t i = 0; set.ok() && i < (*set)->size(); ++i) {
+        Labels l;
+        Columns c;
+        (*set)->GetLabels(i, &l);
+        expect((*set)->Read(i, &c).ok());
+        for (size_t k = 0; k < c.size(); ++k) {
+          expect(c.t_ms[k] == kNow + static_cast<int64_t>(k) * 15'000);
+          expect(c.value[k] == static_cast<double>(k / 3));
+        }
+        size_t& last =
+            seen[static_cast<size_t>(std::stoi(std::string(l.Get("instance")))) * kSeries +
+                 static_cast<size_t>(std::stoi(std::string(l.Get("n"))))];
+        expect(c.size() >= last);
+        last = c.size();
+      }
+    }
+  };
+  const auto maintain = [&] {
+    while (writing > 0) expect(db.Compact().ok());
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (int w = 0; w < kWriters; ++w) {
+      threads.push_back(StartThread("writer", [&, w](std::stop_token) { write(w); }));
+    }
+    threads.push_back(StartThread("reader", [&](std::stop_token) { read(); }));
+    threads.push_back(StartThread("maintain", [&](std::stop_token) { maintain(); }));
+  }
+  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(db.Stats().counters.samples_appended, uint64_t{kWriters} * kSeries * kSteps);
+  opened = Status::Cancelled("closed");
+  std::filesystem::remove_all(path);
+}
+
+}  // namespace
+}  // namespace deckwatch::tsdb
