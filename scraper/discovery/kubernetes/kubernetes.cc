@@ -248,8 +248,14 @@ Status CheckAccess(const YamlDecoder& d, const Options& o) {
   return Status::Ok();
 }
 
+// A selector of nodes is taken wherever nodes could be attached, as Prometheus does, even while
+// attach_metadata is off.
 Status CheckSelectors(const YamlDecoder& d, const Options& o) {
-  const std::vector<Kind> needed = NeededKinds(o.targets);
+  Options with_nodes = o;
+  with_nodes.targets.attach_node |= o.targets.role == Kind::kPod ||
+                                    o.targets.role == Kind::kEndpoints ||
+                                    o.targets.role == Kind::kEndpointSlice;
+  const std::vector<Kind> needed = NeededKinds(with_nodes.targets);
   for (const auto& [kind, selector] : o.selectors) {
     if (std::find(needed.begin(), needed.end(), kind) == needed.end()) {
       return d.ErrorAt("selectors", "role " + std::string(InfoOf(o.targets.role).name) +
