@@ -1,5 +1,6 @@
 // Properties of histogram arithmetic, on random histograms.
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -129,6 +130,17 @@ TEST(HistogramMath, SpansAndColumnsAreTheSame) {
     ToSpans(columns, &again.positive_spans, &again.positive_buckets);
     ASSERT_TRUE(HistogramEquals(a, again));
   });
+}
+
+TEST(HistogramMath, BoundsArePowersOfTwo) {
+  for (int32_t schema = -4; schema <= 8; ++schema) {
+    for (int32_t i = -40; i <= 40; ++i) {
+      const double exact = std::exp2(std::ldexp(i, -schema));
+      EXPECT_NEAR(ExponentialBound(i, schema) / exact, 1, 1e-15) << schema << " " << i;
+    }
+  }
+  EXPECT_EQ(ExponentialBound(3, 2), 1.6817928305074288);  // as Prometheus rounds it
+  EXPECT_EQ(ExponentialBound(1024, 0), std::numeric_limits<double>::max());
 }
 
 TEST(HistogramMath, CompactIsIdempotent) {
