@@ -66,6 +66,9 @@ void RegisterAdminApi(Api* api) {
   const ApiContext* c = api->context();
   const auto add = [&](std::string_view path, auto function) {
     api->Add("POST PUT", path, Lane::kQuery, [c, function](const Request& r) {
+      if (!r.SameOrigin()) {
+        return ApiResult::Error(ApiErrorType::kUnavailable, "request of another origin");
+      }
       if (!c->enable_admin) {
         return ApiResult::Error(ApiErrorType::kUnavailable, "admin APIs disabled");
       }

@@ -197,8 +197,9 @@ void App::Impl::Routes() {
 // POST or PUT, with --web.enable-lifecycle only.
 void App::Impl::Lifecycle(std::string_view path, std::function<void(Response*)> action) {
   http->Route("POST PUT", path, Lane::kControl,
-              [this, action = std::move(action)](const Request&, Response* out) {
+              [this, action = std::move(action)](const Request& r, Response* out) {
                 if (!flags.enable_lifecycle) return out->Text(403, "Lifecycle API is not enabled.");
+                if (!r.SameOrigin()) return out->Text(403, "Request of another origin.");
                 if (ReadyGate(context, out)) action(out);
               });
 }
@@ -227,6 +228,7 @@ Status App::Impl::OpenRooms() {
   engine_options.lookback_delta_ms = flags.lookback_delta_ms;
   engine_options.timeout_ms = flags.query_timeout_ms;
   engine_options.max_samples = static_cast<uint64_t>(flags.query_max_samples);
+  engine_options.use_start_timestamps = flags.use_start_timestamps;
   engine = std::make_unique<query::Engine>(engine_options, query_pool.get());
   // Decoded and checked against the same limit as any request body.
   remote_writer = std::make_unique<RemoteWriter>(db.get(), HttpLimits().max_body_bytes);

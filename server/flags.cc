@@ -56,7 +56,7 @@ struct Feature {
   std::string_view name;
   bool always_on;
 };
-// Names of Prometheus 3.14; what is not always on has no effect.
+// Names of Prometheus 3.14 that switch nothing here; what is not always on has no effect.
 constexpr Feature kFeatures[] = {{"promql-experimental-functions", true},
                                  {"promql-duration-expr", true},
                                  {"promql-extended-range-selectors", true},
@@ -72,7 +72,6 @@ constexpr Feature kFeatures[] = {{"promql-experimental-functions", true},
                                  {"extra-scrape-metrics", false},
                                  {"created-timestamp-zero-ingestion", false},
                                  {"st-storage", true},
-                                 {"use-start-timestamps", false},
                                  {"delayed-compaction", true},
                                  {"old-ui", false},
                                  {"otlp-deltatocumulative", false},
@@ -85,16 +84,23 @@ constexpr Feature kFeatures[] = {{"promql-experimental-functions", true},
                                  {"new-service-discovery-manager", true},
                                  {"no-default-scrape-port", true},
                                  {"otlp-write-receiver", false},
-                                 {"remote-write-receiver", false},
                                  {"promql-at-modifier", true},
                                  {"promql-negative-offset", true},
                                  {"utf8-names", true},
                                  {"xor2-encoding", true}};
 
+// Switches on what a feature name switches on; false when it is none of those.
+bool EnableFeature(std::string_view name, ServeFlags* flags) {
+  if (name == "use-start-timestamps") return flags->use_start_timestamps = true;
+  if (name == "remote-write-receiver") return flags->enable_remote_write = true;
+  return false;
+}
+
 void NoteFeatures(const std::vector<std::string>& lists, ServeFlags* flags) {
   for (const std::string& list : lists) {
     std::istringstream names(list);
     for (std::string name; std::getline(names, name, ',');) {
+      if (EnableFeature(name, flags)) continue;
       const auto known = std::find_if(std::begin(kFeatures), std::end(kFeatures),
                                       [&](const Feature& f) { return f.name == name; });
       if (known == std::end(kFeatures)) {

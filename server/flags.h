@@ -33,6 +33,7 @@ struct ServeFlags {
   int64_t resend_delay_ms = 60'000;
   int64_t outage_tolerance_ms = 3'600'000;
   int64_t for_grace_period_ms = 600'000;
+  bool use_start_timestamps = false;  // --enable-feature=use-start-timestamps
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kLogfmt;
 

@@ -125,6 +125,7 @@ struct HttpFront::Impl : std::enable_shared_from_this<HttpFront::Impl> {
   std::vector<int> ports;
   int epoll_fd = -1;
   int wake_fd = -1;
+  int spare_fd = -1;
   std::unordered_map<uint64_t, Connection> connections;
   std::unordered_map<std::string, size_t> per_peer;
   uint64_t next_id = kFirstConnectionId;
@@ -142,6 +143,7 @@ struct HttpFront::Impl : std::enable_shared_from_this<HttpFront::Impl> {
     for (const int fd : listeners) close(fd);
     if (epoll_fd >= 0) close(epoll_fd);
     if (wake_fd >= 0) close(wake_fd);
+    if (spare_fd >= 0) close(spare_fd);
   }
 
   int64_t Now() const { return options.clock->MonotonicMs(); }
@@ -162,6 +164,7 @@ struct HttpFront::Impl : std::enable_shared_from_this<HttpFront::Impl> {
   bool DrainDone();
   int WaitMs() const;
   void Accept(int listener);
+  void RefuseOne(int listener);
   void OnEvent(uint64_t id, uint32_t events);
   void ReadSome(uint64_t id, Connection* c);
   void Advance(uint64_t id, Connection* c);
@@ -230,6 +233,10 @@ void HttpFront::Impl::Accept(int listener) {
     socklen_t size = sizeof address;
     const int fd = accept4(listener, reinterpret_cast<sockaddr*>(&address), &size,
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && spare_fd >= 0) {
+      RefuseOne(listener);
+      continue;
+    }
     if (fd < 0) return;
     std::string peer = PeerName(address);
     size_t& of_peer = per_peer[peer];
@@ -251,6 +258,16 @@ void HttpFront::Impl::Accept(int listener) {
     Watch(EPOLL_CTL_ADD, fd, id, EPOLLIN | EPOLLRDHUP);
     ++accepted, ++open;
   }
+}
+
+// Out of file descriptors: one that was set aside lets a waiting connection be taken and closed;
+// left waiting, it would wake the loop for ever.
+void HttpFront::Impl::RefuseOne(int listener) {
+  close(spare_fd);
+  const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  if (fd >= 0) close(fd);
+  spare_fd = eventfd(0, EFD_CLOEXEC);
+  ++refused;
 }
 
 void HttpFront::Impl::OnEvent(uint64_t id, uint32_t events) {
@@ -412,6 +429,7 @@ Result<std::unique_ptr<HttpFront>> HttpFront::Listen(FrontOptions options) {
   impl->options = std::move(options);
   impl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   impl->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  impl->spare_fd = eventfd(0, EFD_CLOEXEC);
   if (impl->epoll_fd < 0 || impl->wake_fd < 0) return Status::Io("http server: " + Errno());
   return std::unique_ptr<HttpFront>(new HttpFront(std::move(impl)));
 }

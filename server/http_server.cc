@@ -145,6 +145,14 @@ std::vector<std::string> Request::Params(std::string_view name) const {
   return values;
 }
 
+bool Request::SameOrigin() const {
+  std::string_view origin = Header("Origin");
+  if (origin.empty()) return true;
+  const size_t scheme = origin.find("://");
+  if (scheme == std::string_view::npos) return false;  // "null"
+  return EqualsIgnoreCase(origin.substr(scheme + 3), Header("Host"));
+}
+
 void Response::Text(int code, std::string_view text) {
   status = code;
   content_type = "text/plain; charset=utf-8";

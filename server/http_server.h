@@ -30,6 +30,9 @@ struct Request {
   std::string_view Header(std::string_view name) const;  // any case; "" when absent
   std::string_view Param(std::string_view name) const;   // first one; "" when absent
   std::vector<std::string> Params(std::string_view name) const;
+  // False when a page of another origin sent it: what changes something must refuse that, as a
+  // browser sends such requests with the user's access and without asking.
+  bool SameOrigin() const;
 };
 
 struct Response {

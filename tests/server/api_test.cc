@@ -251,6 +251,11 @@ TEST_F(ApiTest, KeepsAdministrationBehindItsFlag) {
   EXPECT_EQ(Post(erase, "", "").status, 500);
   EXPECT_EQ(Get("/api/v1/admin/tsdb/compact").status, 405);
   context_.enable_admin = true;
+  HttpRequest foreign;
+  foreign.method = "POST";
+  foreign.url = url_ + erase;
+  foreign.headers = {{"Origin", "http://elsewhere.example"}};
+  EXPECT_THAT(Do(foreign).body, HasSubstr("another origin"));
   EXPECT_EQ(Post(erase, "", "").status, 204);
   EXPECT_THAT(Data("/api/v1/query?query=count(m)"), HasSubstr("\"2\""));
   EXPECT_EQ(Post("/api/v1/admin/tsdb/clean_tombstones", "", "").status, 204);

@@ -44,10 +44,12 @@ TEST(Flags, AreThoseOfPrometheusInBothForms) {
 }
 
 TEST(Flags, TellWhatHasNoEffectAndRefuseWhatIsUnknown) {
-  const Invocation i = Parse({"serve", "--enable-feature=native-histograms,no-such-thing",
-                              "--web.console.templates=x", "--storage.tsdb.wal-compression"});
+  const Invocation i =
+      Parse({"serve", "--enable-feature=native-histograms,no-such-thing,use-start-timestamps",
+             "--web.console.templates=x", "--storage.tsdb.wal-compression"});
   ASSERT_EQ(i.kind, Invocation::Kind::kServe) << i.output;
   EXPECT_THAT(i.serve.notes, Contains(HasSubstr("unknown option for --enable-feature: no-such")));
+  EXPECT_TRUE(i.serve.use_start_timestamps);
   EXPECT_THAT(i.serve.notes, Contains(HasSubstr("native-histograms is always on")));
   EXPECT_THAT(i.serve.notes, Contains(HasSubstr("--web.console.templates has no effect")));
   for (const char* bad : {"--no.such.flag", "--query.timeout=never", "--log.level=loud"}) {
