@@ -7,7 +7,6 @@
 namespace deckwatch::dashboard {
 namespace {
 
-constexpr float kRowHeight = 20;
 constexpr float kColumnWidth = 63, kWideColumn = 104;
 constexpr float kWideLegend = 420;  // from this width on there is room for long units
 
@@ -20,10 +19,12 @@ Rect FigureColumn(const Canvas& canvas, Rect* row, bool is_wide) {
 void Plot::DrawLegend(const Canvas& canvas, const Rect& area, const PlotModel& model,
                       const PlotLink& link) {
   const Theme& theme = canvas.theme();
-  const float row_h = canvas.Px(kRowHeight);
+  const float row_h = canvas.Px(kLegendRowHeight);
   Rect body = area;
   Rect header = body.CutTop(row_h);
-  header.CutRight(canvas.Px(8));
+  const bool scrolls = static_cast<float>(model.lines.size()) * row_h > body.h;
+  const float right = canvas.Px(scrolls ? 16 : 8);
+  header.CutRight(right);
   const bool is_wide = area.w >= canvas.Px(kWideLegend);
   const bool at_cursor = link.cursor_ms.has_value();
   canvas.Text(theme.small, FigureColumn(canvas, &header, is_wide), kAccentColor,
@@ -41,7 +42,7 @@ void Plot::DrawLegend(const Canvas& canvas, const Rect& area, const PlotModel& m
   const int first = std::clamp(static_cast<int>(scroll / row_h), 0, count);
   const int last = std::clamp(static_cast<int>((scroll + body.h) / row_h) + 1, 0, count);
   for (int i = first; i < last; ++i) {
-    const Rect row = {body.x, body.y - scroll + static_cast<float>(i) * row_h, body.w - inner.Px(8),
+    const Rect row = {body.x, body.y - scroll + static_cast<float>(i) * row_h, body.w - right,
                       row_h};
     LegendRow(inner, row, model, static_cast<size_t>(i), link);
   }

@@ -32,8 +32,10 @@ void Plot::Draw(const Canvas& canvas, const char* id, const Rect& area, const Pl
     legend_area =
         plot_area.CutRight(std::min(canvas.Px(kLegendWidth), area.w * 0.45F), canvas.Px(12));
   } else if (legend == LegendPlace::kBottom) {
-    const float rows = static_cast<float>(model.lines.size()) + 1;
-    legend_area = plot_area.CutBottom(std::min(rows * canvas.Px(20), area.h * 0.4F), canvas.Px(4));
+    const float row_h = canvas.Px(kLegendRowHeight);  // whole rows only
+    const float rows =
+        std::min(static_cast<float>(model.lines.size()) + 1, std::floor(area.h * 0.4F / row_h));
+    legend_area = plot_area.CutBottom(rows * row_h, canvas.Px(4));
   }
   scene_.Update(canvas, plot_area, model, link->window, hidden_);
   Interact(canvas, link);

@@ -27,6 +27,8 @@ struct PlotLink {
   std::optional<int64_t> next_cursor_ms;  // set by the plot under the pointer
 };
 
+inline constexpr float kLegendRowHeight = 20;  // logical pixels
+
 enum class LegendPlace { kNone, kBottom, kRight };
 
 class Plot {
