@@ -153,7 +153,7 @@ int64_t ParamReader::Time(std::string_view name, int64_t fallback) {
   if (text.empty()) return fallback;
   const auto t = ParseApiTime(text);
   if (t.ok()) return *t;
-  Fail(name, "Invalid time value for '" + std::string(name) + "': " + t.status().message());
+  Fail(name, "invalid time value for '" + std::string(name) + "': " + t.status().message());
   return fallback;
 }
 
@@ -185,12 +185,14 @@ size_t ParamReader::Limit(std::string_view name) {
   return v < 0 ? 0 : static_cast<size_t>(v);
 }
 
-std::vector<std::vector<Matcher>> ParamReader::Matchers(std::string_view name) {
+std::vector<std::vector<Matcher>> ParamReader::Matchers(Refusal refusal) {
   std::vector<std::vector<Matcher>> sets;
-  for (const std::string& text : request_.Params(name)) {
+  for (const std::string& text : request_.Params("match[]")) {
     auto matchers = query::ParseSelector(text);
     if (!matchers.ok()) {
-      Fail(name, matchers.status().message());
+      const std::string& reason = matchers.status().message();
+      if (refusal == Refusal::kNamed) Fail("match[]", reason);
+      if (ok()) error_ = ApiResult::Error(ApiErrorType::kBadData, reason);
       return {};
     }
     sets.push_back(std::move(matchers).value());

@@ -125,7 +125,9 @@ class ParamReader {
   int64_t RequiredTime(std::string_view name);
   int64_t Duration(std::string_view name, int64_t fallback);
   size_t Limit(std::string_view name = "limit");  // 0: none
-  std::vector<std::vector<Matcher>> Matchers(std::string_view name = "match[]");
+  // Of match[]. Only some endpoints of Prometheus name the parameter when they refuse it.
+  enum class Refusal { kPlain, kNamed };
+  std::vector<std::vector<Matcher>> Matchers(Refusal refusal = Refusal::kPlain);
   bool ok() const { return error_.error_type == ApiErrorType::kNone; }
   const ApiResult& error() const { return error_; }
 

@@ -20,7 +20,7 @@ ApiResult DeleteSeries(const ApiContext& c, const Request& request) {
   ParamReader p(request);
   const int64_t start_ms = p.Time("start", kMinTimeMs);
   const int64_t end_ms = p.Time("end", kMaxTimeMs);
-  const auto matcher_sets = p.Matchers();
+  const auto matcher_sets = p.Matchers(ParamReader::Refusal::kNamed);
   if (!p.ok()) return p.error();
   for (const auto& matchers : matcher_sets) {
     const Status s = c.db->DeleteSeries(matchers, start_ms, end_ms);

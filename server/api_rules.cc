@@ -1,6 +1,7 @@
 // /api/v1/rules, alerts, alertmanagers.
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 
 #include "query/parser.h"
 #include "server/api.h"
@@ -42,6 +43,16 @@ void WriteAlert(JsonWriter* w, const ActiveAlert& a) {
   w->Key("value").String(FormatScientific(a.value)).EndObject();
 }
 
+void WriteAlerts(JsonWriter* w, const std::vector<ActiveAlert>& alerts, bool exclude) {
+  if (exclude) {
+    w->Null();
+    return;
+  }
+  w->BeginArray();
+  for (const ActiveAlert& a : alerts) WriteAlert(w, a);
+  w->EndArray();
+}
+
 void WriteRule(JsonWriter* w, const RuleSnapshot& r, bool exclude_alerts) {
   w->BeginObject();
   if (r.alerting) w->Key("state").String(alerting::AlertStateName(r.state));
@@ -53,11 +64,7 @@ void WriteRule(JsonWriter* w, const RuleSnapshot& r, bool exclude_alerts) {
   if (r.alerting || !r.labels.empty()) WriteLabels(&w->Key("labels"), r.labels);
   if (r.alerting) {
     WritePairs(&w->Key("annotations"), r.annotations);
-    w->Key("alerts").BeginArray();
-    for (const ActiveAlert& a : r.alerts) {
-      if (!exclude_alerts) WriteAlert(w, a);
-    }
-    w->EndArray();
+    WriteAlerts(&w->Key("alerts"), r.alerts, exclude_alerts);
   }
   w->Key("health").String(alerting::RuleHealthName(r.health));
   if (!r.last_error.empty()) w->Key("lastError").String(r.last_error);
@@ -129,7 +136,7 @@ ApiResult WriteGroups(const std::vector<RuleGroupSnapshot>& groups, const RuleFi
     for (const RuleSnapshot& r : g.rules) {
       if (filter.Wants(r)) rules.push_back(&r);
     }
-    if (rules.empty() && filter.narrows_rules() && filter.type.empty()) continue;
+    if (rules.empty() && filter.narrows_rules()) continue;
     if (page.limit > 0 && written == page.limit) {
       next_token = GroupToken(g);
       break;
@@ -165,8 +172,12 @@ ApiResult Rules(const ApiContext& c, const Request& request) {
     return ApiResult::BadParameter("exclude_alerts", "want true or false");
   }
   filter.exclude_alerts = exclude == "true";
-  return WriteGroups(c.alerting ? c.alerting->RuleGroups() : std::vector<RuleGroupSnapshot>{},
-                     filter, page);
+  std::vector<RuleGroupSnapshot> groups;
+  if (c.alerting) groups = c.alerting->RuleGroups();
+  std::sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.file, a.name) < std::tie(b.file, b.name);
+  });
+  return WriteGroups(groups, filter, page);
 }
 
 ApiResult Alerts(const ApiContext& c, const Request&) {

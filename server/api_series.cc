@@ -12,12 +12,13 @@ size_t AskFor(size_t limit) {
   return limit == 0 ? 0 : limit + 1;
 }
 
-LabelQuery ReadLabelQuery(ParamReader* p, size_t* limit) {
+LabelQuery ReadLabelQuery(ParamReader* p, size_t* limit,
+                          ParamReader::Refusal refusal = ParamReader::Refusal::kPlain) {
   LabelQuery q;
   *limit = p->Limit();
   q.start_ms = p->Time("start", kMinTimeMs);
   q.end_ms = p->Time("end", kMaxTimeMs);
-  q.matcher_sets = p->Matchers();
+  q.matcher_sets = p->Matchers(refusal);
   q.limit = AskFor(*limit);
   return q;
 }
@@ -37,7 +38,7 @@ ApiResult Series(const ApiContext& c, const Request& request) {
   }
   ParamReader p(request);
   size_t limit;
-  const LabelQuery q = ReadLabelQuery(&p, &limit);
+  const LabelQuery q = ReadLabelQuery(&p, &limit, ParamReader::Refusal::kNamed);
   if (!p.ok()) return p.error();
   const auto querier = c.db->NewQuerier();
   if (!querier.ok()) return ApiResult::FromStatus(querier.status());

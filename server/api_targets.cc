@@ -48,9 +48,8 @@ ApiResult Targets(const ApiContext& c, const Request& request) {
   w.EndArray().Key("droppedTargetCounts");
   if (dropped) {
     w.BeginObject();
-    for (const auto& [job, count] : all.dropped_counts) {
-      if (wanted(job)) w.Key(job).Uint(count);
-    }
+    // Of all pools, whichever is asked for.
+    for (const auto& [job, count] : all.dropped_counts) w.Key(job).Uint(count);
     w.EndObject();
   } else {
     w.Null();

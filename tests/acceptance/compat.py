@@ -54,11 +54,12 @@ def samples(function):
 def written_data():
     """In the order of labels: a Prometheus answers in the order in which series came."""
     out = b''
-    for host in range(3):
-        for cpu in range(2):
+    for cpu in range(2):
+        for host in range(3):
             for mode, rate in (('idle', 12.5), ('system', 0.3), ('user', 2.25)):
                 out += series({'__name__': 'node_cpu_seconds_total', 'job': 'node', 'instance': 'h%d:9100' % host, 'cpu': str(cpu), 'mode': mode},
                               samples(lambda i: i * rate * (host + 1) if i < 60 or host else (i - 60) * rate))
+    for host in range(3):
         out += series({'__name__': 'node_memory_MemAvailable_bytes', 'job': 'node', 'instance': 'h%d:9100' % host},
                       samples(lambda i: 4e9 + 1e9 * math.sin(i / 9 + host)))
         for le, share in (('+Inf', 1), ('0.1', 0.5), ('0.5', 0.9)):
@@ -251,7 +252,7 @@ def compare(ours, peer):
         off = []
         if a[0] != b[0]:
             off.append('status: ours %d, peer %d' % (a[0], b[0]))
-        if a[1].get('Content-Type') != (b[1].get('Content-Type') or '').partition('; escaping=')[0]:
+        if a[1].get('Content-Type', '') != b[1].get('Content-Type', '').partition('; escaping=')[0]:
             off.append('Content-Type: ours %s, peer %s' % (a[1].get('Content-Type'), b[1].get('Content-Type')))
         if b[1].get('Access-Control-Allow-Origin') and a[1].get('Access-Control-Allow-Origin') not in ('*', headers['Origin']):
             off.append('no Access-Control-Allow-Origin')
@@ -288,10 +289,11 @@ def compare_promtool(ours, peer):
         if a[0] != b[0] or a[2] != b[2] or sorted(a[1].splitlines()) != sorted(b[1].splitlines()) or (a[0] == 0 and not a[1]):
             bad += 1
             print('BAD promtool query %s\n  ours %s\n  peer %s' % (args, a, b))
-    for command in (['check', 'healthy', '--url=' + ours.url], ['check', 'ready', '--url=' + ours.url]):
-        if (code := promtool(ours, *command)) and code[0]:
+    for command in ('healthy', 'ready'):
+        code, _, error = promtool(ours, 'check', command, '--url=' + ours.url)
+        if code and 'expected command' not in error:  # promtool of Debian 12 has not learnt it yet
             bad += 1
-            print('BAD promtool %s: %s' % (command, code))
+            print('BAD promtool check %s: %s' % (command, error))
     lint = subprocess.run([PROMTOOL, 'check', 'metrics'], input=get(ours.url + '/metrics'), capture_output=True, text=True)
     if lint.returncode or lint.stderr or lint.stdout:
         bad += 1

@@ -159,7 +159,7 @@ TEST_F(ApiTest, NamesErrorsAsPrometheusDoes) {
             "400 bad_data: invalid parameter \"query\": 1:5: parse error: unclosed left "
             "parenthesis");
   EXPECT_EQ(Error("/api/v1/query?query=m&time=later"),
-            "400 bad_data: invalid parameter \"time\": Invalid time value for 'time': cannot parse "
+            "400 bad_data: invalid parameter \"time\": invalid time value for 'time': cannot parse "
             "\"later\" to a valid timestamp");
   EXPECT_EQ(Error("/api/v1/query_range?query=m&end=1&step=1"),
             "400 bad_data: invalid parameter \"start\": cannot parse \"\" to a valid timestamp");
@@ -177,6 +177,14 @@ TEST_F(ApiTest, NamesErrorsAsPrometheusDoes) {
             "400 bad_data: invalid parameter \"limit\": limit must be non-negative");
   EXPECT_EQ(Error("/api/v1/query?query=m%2Bon(job)m").substr(0, 13), "422 execution");
   EXPECT_EQ(Error("/api/v1/series"), "400 bad_data: no match[] parameter provided");
+  EXPECT_EQ(
+      Error("/api/v1/series?match[]=m%7B"),
+      "400 bad_data: invalid parameter \"match[]\": 1:3: parse error: unexpected end of input "
+      "inside braces");
+  for (const char* path : {"labels", "label/job/values", "rules"}) {
+    EXPECT_EQ(Error("/api/v1/" + std::string(path) + "?match[]=m%7B"),
+              "400 bad_data: 1:3: parse error: unexpected end of input inside braces");
+  }
   EXPECT_EQ(Error("/api/v1/rules?type=x"),
             "400 bad_data: invalid parameter \"type\": not supported value \"x\"");
 }

@@ -105,7 +105,8 @@ class ProgramTest : public testing::Test {
     WriteFile("prometheus.yml", Configuration("[\"127.0.0.1:" + port + "\"]"));
     WriteFile("rules/a.yml",
               "groups: [{name: g, rules: [{record: fake:doubled, expr: fake_value * 2},\n"
-              "  {alert: High, expr: fake_value > 40, labels: {severity: page}}]}]\n");
+              "  {alert: High, expr: fake_value > 40, labels: {severity: page}}]},\n"
+              " {name: early, rules: [{record: fake:tripled, expr: fake_value * 3}]}]\n");
     WriteFile("alertmanager.yml",
               "route: {receiver: hook, group_wait: 10ms, group_interval: 100ms}\n"
               "receivers: [{name: hook, webhook_configs: [{url: 'http://127.0.0.1:" +
@@ -179,6 +180,10 @@ TEST_F(ProgramTest, ScrapesAnswersAlertsReloadsAndKeepsItsDataOverARestart) {
   value_ = 50;
   EXPECT_TRUE(Eventually([&] { return Hooks("\"status\":\"firing\"") > 0; })) << program->Log();
   EXPECT_THAT(Do("GET", "/api/v1/alerts").body, HasSubstr("\"state\":\"firing\""));
+  const std::string rules = Do("GET", "/api/v1/rules").body;
+  EXPECT_LT(rules.find("\"name\":\"early\""), rules.find("\"name\":\"g\""));
+  EXPECT_THAT(Do("GET", "/api/v1/rules?type=alert&exclude_alerts=true").body,
+              AllOf(Not(HasSubstr("early")), HasSubstr("\"alerts\":null")));
   value_ = 1;
   EXPECT_TRUE(Eventually([&] { return Hooks("\"status\":\"resolved\"") > 0; })) << program->Log();
 
