@@ -7,6 +7,9 @@
 // the head are sealed into parts, parts are merged into larger ones, and retention drops whole
 // parts. Every byte is drawn in docs/formats.md.
 //
+// After an I/O error of the log nothing more is acknowledged: writes answer Unavailable, reads go
+// on, and opening the store anew recovers exactly what was acknowledged.
+//
 // Thread-safe throughout. Close by destruction, after every Querier made from it is gone.
 #pragma once
 
@@ -54,7 +57,7 @@ struct DbCounters {
   uint64_t log_bytes = 0;
   uint64_t log_syncs = 0;
   uint64_t log_sync_ns = 0;
-  uint64_t reopens = 0;  // of the databases after an I/O error
+  uint64_t reopens = 0;  // of the databases after an I/O error; 0 while that takes a restart
   uint64_t seals = 0;
   uint64_t seals_failed = 0;
   uint64_t merges = 0;

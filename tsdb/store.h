@@ -11,8 +11,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -77,7 +75,7 @@ class Store : public Db {
   using Counter = std::atomic<uint64_t>;
   struct Counters {
     Counter appended{0}, late{0}, duplicate{0}, conflicting{0}, too_old{0}, too_far_ahead{0};
-    Counter commits{0}, log_bytes{0}, log_syncs{0}, log_sync_ns{0}, reopens{0};
+    Counter commits{0}, log_bytes{0}, log_syncs{0}, log_sync_ns{0};
     Counter seals{0}, seals_failed{0}, merges{0}, merges_failed{0};
     Counter dropped_by_time{0}, dropped_by_size{0}, corruptions{0}, removed{0};
   };

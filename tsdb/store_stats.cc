@@ -30,7 +30,7 @@ DbStats Store::Stats() const {
                 .log_bytes = c.log_bytes,
                 .log_syncs = c.log_syncs,
                 .log_sync_ns = c.log_sync_ns,
-                .reopens = c.reopens,
+                .reopens = 0,
                 .seals = c.seals,
                 .seals_failed = c.seals_failed,
                 .merges = c.merges,

@@ -110,7 +110,11 @@ int64_t GroupWindow::StartOf(uint32_t column) const {
 
 Column& GroupWindow::ColumnAt(uint32_t column) {
   if (column >= columns_.size()) {
-    if (column >= columns_.capacity()) columns_.reserve(column + 1 + columns_.size() / 8);
+    if (column >= columns_.capacity()) {
+      const size_t before = columns_.capacity();
+      columns_.reserve(column + 1 + columns_.size() / 8);
+      bytes_.fetch_add((columns_.capacity() - before) * sizeof(Column), std::memory_order_relaxed);
+    }
     columns_.resize(column + 1);
   }
   return columns_[column];
