@@ -148,6 +148,16 @@ def plain(value, server, key=''):
     return value.replace(server.dir, 'DIR').replace(str(server.port), 'PORT') if isinstance(value, str) else value
 
 
+def ordered(answer, path, parameters):
+    """`answer` in one order where a Prometheus has none: what an aggregation gives, and metadata, come out of hash maps."""
+    data = answer.get('data')
+    if path.endswith('/targets/metadata') and isinstance(data, list):
+        data.sort(key=json.dumps)
+    if path.endswith('/query') and isinstance(data, dict) and data['resultType'] == 'vector' and not parameters.get('query', '').startswith('sort'):
+        data['result'].sort(key=lambda s: json.dumps(s['metric']))
+    return answer
+
+
 def differences(a, b, where=''):
     if isinstance(a, dict) and isinstance(b, dict):
         out = ['%s.%s only in %s' % (where, k, 'ours' if k in a else 'peer') for k in a.keys() ^ b.keys()]
@@ -257,7 +267,7 @@ def compare(ours, peer):
         if b[1].get('Access-Control-Allow-Origin') and a[1].get('Access-Control-Allow-Origin') not in ('*', headers['Origin']):
             off.append('no Access-Control-Allow-Origin')
         try:
-            off += differences(plain(json.loads(a[2]), ours), plain(json.loads(b[2]), peer))
+            off += differences(*(ordered(plain(json.loads(x[2]), server), path, parameters) for x, server in ((a, ours), (b, peer))))
         except ValueError:
             if path == '/federate':
                 a, b = ([re.sub(r' \d{13}$', '', line) for line in x[2].splitlines()] for x in (a, b))
