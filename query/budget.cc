@@ -1,11 +1,17 @@
 #include "query/budget.h"
 
+#include <algorithm>
+
 namespace deckwatch::query {
 
 namespace {
 void RaiseTo(std::atomic<uint64_t>* peak, uint64_t v) {
   for (uint64_t old = peak->load(); old < v && !peak->compare_exchange_weak(old, v);) {
   }
+}
+Status TooManySamples() {
+  return Status::ResourceExhausted(
+      "query processing would load too many samples into memory in query execution");
 }
 }  // namespace
 
@@ -51,16 +57,19 @@ Status Budget::Hold(uint64_t samples, uint64_t bytes, Charge* charge) {
     reported_bytes_ = all_bytes;
     on_growth_();
   }
-  if (all_samples > limits_.max_samples) {
-    return Status::ResourceExhausted(
-        "query processing would load too many samples into memory in query execution");
-  }
+  if (all_samples > limits_.max_samples) return TooManySamples();
   if (all_bytes > limits_.max_bytes) {
     return Status::ResourceExhausted("query would use " + std::to_string(all_bytes) +
                                      " bytes of memory, the limit is " +
                                      std::to_string(limits_.max_bytes));
   }
   return Ended();
+}
+
+Status Budget::CheckRoom(uint64_t rows, uint64_t steps) const {
+  constexpr uint64_t kBytesPerCell = 9;
+  const uint64_t most = std::min(limits_.max_samples, limits_.max_bytes / kBytesPerCell);
+  return rows > 0 && steps > most / rows ? TooManySamples() : Status();
 }
 
 void Budget::End(Status status) {

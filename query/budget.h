@@ -47,6 +47,8 @@ class Budget {
   // Makes `charge` hold that much, in place of what it held before. ResourceExhausted with
   // Prometheus's text when that is too much for the query.
   Status Hold(uint64_t samples, uint64_t bytes, Charge* charge);
+  // An error when a vector of so many cells could never be held, to be asked before making one.
+  Status CheckRoom(uint64_t rows, uint64_t steps) const;
   // DeadlineExceeded or Cancelled once the query has to end. Cheap enough to be called per series.
   Status Check() const;
 

@@ -51,6 +51,7 @@ bool StepInvariant(const Expr& e) {
 Result<StepVector> Evaluator::Vector(const Expr& e, const StepRange& steps) {
   TRY(ctx_.budget.Check());
   if (steps.size() == 0) return StepVector(0);
+  TRY(ctx_.budget.CheckRoom(1, steps.size()));
   if (ctx_.trace == nullptr) return Repeated(e, steps);
   const int64_t begun_ns = ctx_.options.clock->MonotonicNs();
   ++ctx_.trace_depth;
@@ -66,6 +67,7 @@ Result<StepVector> Evaluator::Vector(const Expr& e, const StepRange& steps) {
 Result<StepVector> Evaluator::Repeated(const Expr& e, const StepRange& steps) {
   if (steps.size() > 1 && StepInvariant(e)) {
     TRY_ASSIGN(const StepVector one, VectorNode(e, StepRange::Instant(steps.start_ms)));
+    TRY(ctx_.budget.CheckRoom(one.size(), steps.size()));
     StepVector all = Repeat(one, steps.size());
     TRY(ctx_.Hold(&all));
     return all;
@@ -205,6 +207,7 @@ Result<std::vector<double>> Evaluator::Scalar(const Expr& e, const StepRange& st
   TRY(ctx_.budget.Check());
   const size_t n = steps.size();
   if (n == 0) return std::vector<double>();
+  TRY(ctx_.budget.CheckRoom(1, n));
   if (n > 1 && StepInvariant(e)) {
     TRY_ASSIGN(const std::vector<double> one, ScalarNode(e, StepRange::Instant(steps.start_ms)));
     return std::vector<double>(n, one[0]);

@@ -14,7 +14,9 @@ namespace deckwatch::query {
 
 namespace {
 
-constexpr size_t kBlockSeries = 256;
+// A block has this many series, fewer when they have very many steps.
+constexpr size_t kMaxBlockSeries = 256;
+constexpr size_t kMaxBlockCells = 4'000'000;
 
 using BlockFunction =
     std::function<Status(size_t begin, size_t end, StepVector* out, AnnotationSet* annotations)>;
@@ -28,7 +30,8 @@ Status RunBlocks(QueryContext& ctx, size_t n, size_t steps, const BlockFunction&
     AnnotationSet annotations;
     Status status;
   };
-  const size_t blocks = (n + kBlockSeries - 1) / kBlockSeries;
+  const size_t block_series = std::clamp<size_t>(kMaxBlockCells / steps, 1, kMaxBlockSeries);
+  const size_t blocks = (n + block_series - 1) / block_series;
   const size_t wave = ctx.pool == nullptr ? 1 : static_cast<size_t>(ctx.pool->threads()) * 2 + 1;
   for (size_t first = 0; first < blocks; first += wave) {
     std::vector<Slot> slots(std::min(wave, blocks - first));
@@ -37,9 +40,9 @@ Status RunBlocks(QueryContext& ctx, size_t n, size_t steps, const BlockFunction&
       slot.status = ctx.budget.Check();
       if (!slot.status.ok()) return;
       slot.out.emplace(steps);
-      const size_t begin = (first + i) * kBlockSeries;
+      const size_t begin = (first + i) * block_series;
       slot.status =
-          evaluate(begin, std::min(n, begin + kBlockSeries), &*slot.out, &slot.annotations);
+          evaluate(begin, std::min(n, begin + block_series), &*slot.out, &slot.annotations);
       if (slot.status.ok()) slot.status = ctx.Hold(&*slot.out);
     };
     if (slots.size() > 1) {

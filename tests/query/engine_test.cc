@@ -108,6 +108,15 @@ TEST_F(EngineTest, SamplesAreLimited) {
             "query processing would load too many samples into memory in query execution");
 }
 
+TEST_F(EngineTest, StepsWithoutNumberAreRefusedBeforeTheyTakeMemory) {
+  for (const char* query : {"max_over_time(up[1000d:1ms])", "max_over_time(vector(1)[1000d:1ms])",
+                            "sum_over_time((up @ 0)[1000d:1ms])"}) {
+    EXPECT_EQ(Instant(query),
+              "error: query processing would load too many samples into memory in query execution")
+        << query;
+  }
+}
+
 TEST_F(EngineTest, BytesAreLimited) {
   options_.max_bytes_per_query = 200;
   auto r = Engine(options_, nullptr).Range(storage_, "requests_total", 0, 60'000, 1'000);
