@@ -204,7 +204,7 @@ class ContainersCollector : public Collector {
       if (!g.container_id.empty() && row.stats.first_pid) {
         row.start_seconds = StartOf(*row.stats.first_pid);
       }
-      row.labels = LabelsOf(g);
+      row.labels = LabelsOf(g, row.stats);
       rows.push_back(std::move(row));
     }
     ReadNetworks(&rows);
@@ -237,8 +237,9 @@ class ContainersCollector : public Collector {
     s.memory_working_set = *s.memory_usage - inactive;
   }
 
-  std::string LabelsOf(const Cgroup& group) const {
-    const bool is_container = !group.container_id.empty();
+  // A group without a thread is what an engine that was killed left behind: no container any more.
+  std::string LabelsOf(const Cgroup& group, const CgroupStats& stats) const {
+    const bool is_container = !group.container_id.empty() && stats.threads.value_or(1) > 0;
     const ContainerName n =
         is_container ? names_.Find(group.container_id, group.id) : names_.PodOf(group.id);
     std::string out = MetricPage::LabelText({{"container", n.container},

@@ -189,6 +189,20 @@ TEST(ContainersV1, FindsControllersWhereTheProcessIs) {
             2);
 }
 
+TEST(Containers, DoesNotNameWhatAKilledEngineLeftBehind) {
+  FakeMachine machine;
+  const std::string dead(64, 'd'), alive(64, 'e');
+  machine.Put("sys/fs/cgroup/cgroup.controllers", "memory pids\n");
+  for (const auto& [id, threads] : {std::pair(dead, "0\n"), std::pair(alive, "1\n")}) {
+    machine.Put("sys/fs/cgroup/docker/" + id + "/pids.current", threads);
+    machine.Put("sys/fs/cgroup/docker/" + id + "/memory.current", "4096\n");
+  }
+  const Page page = CollectPage(NewContainersCollector(machine.Options()).get());
+  const std::string usage = "container_memory_usage_bytes{id=\"/docker/";
+  EXPECT_TRUE(page.Has(usage + dead + "\"}"));
+  EXPECT_TRUE(page.Has(usage + alive + "\",name=\"" + alive + "\"}"));
+}
+
 TEST(Containers, IsAnErrorWithoutControlGroups) {
   FakeMachine machine;
   EXPECT_FALSE(NewContainersCollector(machine.Options())->Collect().ok());
