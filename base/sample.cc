@@ -16,7 +16,16 @@ std::string Format(double v, std::chars_format format) {
 std::string FormatFloatPlain(double v) {
   if (std::isnan(v)) return "NaN";
   if (std::isinf(v)) return v > 0 ? "+Inf" : "-Inf";
-  return Format(v, std::chars_format::fixed);
+  constexpr double kExact = 9007199254740992;  // from here on to_chars prints every digit
+  if (std::fabs(v) < kExact) return Format(v, std::chars_format::fixed);
+  // The shortest digits, then zeros.
+  std::string out = Format(v, std::chars_format::scientific);
+  const size_t e = out.find('e');
+  const auto integer_digits = static_cast<size_t>(std::stoi(out.substr(e + 2))) + 1;
+  out.resize(e);
+  std::erase(out, '.');
+  out.resize(integer_digits + (v < 0 ? 1 : 0), '0');
+  return out;
 }
 
 std::string FormatFloat(double v) {

@@ -427,17 +427,13 @@ Bucket ZeroBucket(const Histogram& h) {
 std::vector<Bucket> AllBuckets(const Histogram& h) {
   std::vector<Bucket> out = NegativeBuckets(h);
   std::reverse(out.begin(), out.end());
-  if (h.zero_count > 0) {
-    Bucket zero = ZeroBucket(h);
-    // A bucket that reaches into the zero bucket yields to it.
-    if (!out.empty() && out.back().upper > zero.lower) zero.lower = out.back().upper;
-    out.push_back(zero);
-  }
+  // A bucket that reaches into the zero bucket yields to it, even when that one counts nothing.
+  if (!out.empty()) out.back().upper = std::min(out.back().upper, -h.zero_threshold);
+  if (h.zero_count > 0) out.push_back(ZeroBucket(h));
   const size_t first_positive = out.size();
   for (const Bucket& b : PositiveBuckets(h)) out.push_back(b);
-  if (h.zero_count > 0 && out.size() > first_positive &&
-      out[first_positive].lower < h.zero_threshold) {
-    out[first_positive - 1].upper = out[first_positive].lower;
+  if (!UsesCustomBuckets(h) && out.size() > first_positive) {
+    out[first_positive].lower = std::max(out[first_positive].lower, h.zero_threshold);
   }
   return out;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 #include "query/functions.h"
@@ -317,7 +318,16 @@ int64_t AtTime(const QueryContext& ctx, const Expr& e, int64_t t_ms) {
 
 Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& steps, Pick pick,
                      std::string_view hint_function, const BlockSink& sink) {
-  const std::vector<int64_t> reference = ReferenceTimes(ctx, selector, steps);
+  std::vector<int64_t> reference = ReferenceTimes(ctx, selector, steps);
+  int64_t lookback_ms = ctx.lookback_ms;
+  if (pick == Pick::kTimestamp && selector.at != AtModifier::kNone) {
+    // As in Prometheus, timestamp() looks at the time that @ names, among what is selected for that
+    // time less the offset: the sample must be recent for both.
+    if (selector.offset_ms < 0) {
+      for (int64_t& t_ms : reference) t_ms += selector.offset_ms;
+    }
+    lookback_ms -= std::abs(selector.offset_ms);
+  }
   const bool smoothed = selector.range_mode == RangeMode::kSmoothed;
   const bool tell_resets = ctx.statistics_only.contains(&selector);
   SelectHints hints;
@@ -331,7 +341,7 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
       [&](size_t begin, size_t end, StepVector* out, AnnotationSet* annotations) -> Status {
         Columns columns;
         SeriesSamples samples;
-        Picks picks(reference, ctx.lookback_ms);
+        Picks picks(reference, lookback_ms);
         Labels labels;
         for (size_t i = begin; i < end; ++i) {
           TRY(Read(ctx, *set, i, &columns));

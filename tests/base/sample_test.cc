@@ -15,6 +15,12 @@ TEST(FormatFloat, MatchesPrometheusJson) {
   EXPECT_EQ(FormatFloat(1e21), "1e+21");
   EXPECT_EQ(FormatFloat(1e-6), "0.000001");
   EXPECT_EQ(FormatFloat(1e-7), "1e-07");
+  // Shortest digits, then zeros, though the float is not exactly that number.
+  EXPECT_EQ(FormatFloat(123456789012345678901.0), "123456789012345680000");
+  EXPECT_EQ(FormatFloat(-9007199254740994.0), "-9007199254740994");
+  EXPECT_EQ(FormatFloat(9007199254740991.0), "9007199254740991");
+  EXPECT_EQ(FormatFloatPlain(1e300), "1" + std::string(300, '0'));
+  EXPECT_EQ(FormatFloatPlain(-1.5e300), "-15" + std::string(299, '0'));
   EXPECT_EQ(FormatFloat(NormalNan()), "NaN");
   EXPECT_EQ(FormatFloat(-INFINITY), "-Inf");
 }

@@ -189,6 +189,53 @@ TEST(ScriptFiles, AreFoundRunAndSummedUp) {
   std::filesystem::remove_all(folder);
 }
 
+// Answers of a running Prometheus that the scripts of its suite leave open.
+TEST(RunScript, AnswersAsARunningPrometheusDoes) {
+  EXPECT_EQ(Failures(R"(
+load 1m
+  positive {{schema:0 z_bucket_w:0.3 offset:-1 count:4 sum:2 buckets:[2 2]}}
+  negative {{schema:0 z_bucket_w:0.3 n_offset:-1 count:4 sum:-2 n_buckets:[2 2]}}
+  big 1e300
+  m 0x20
+
+# A bucket yields to an empty zero bucket that it reaches into.
+eval instant at 0 histogram_quantile(0, positive)
+  {} 0.3
+
+eval instant at 0 histogram_quantile(1, negative)
+  {} -0.3
+
+eval instant at 0 histogram_stdvar(positive)
+  {} 0.0277974420963554
+
+eval instant at 0 histogram_stdvar(negative)
+  {} 0.0277974420963554
+
+eval instant at 0 histogram_fraction(-1, 0.4, positive)
+  {} 0.2815853973131624
+
+# Shortest digits, then zeros.
+eval instant at 0 count_values("v", big)
+  {v="1)" + std::string(300, '0') +
+                     R"("} 1
+
+# timestamp() looks at the time of @ among the samples selected for that time less the offset.
+eval instant at 20m timestamp(m @ 600 offset 4m)
+  {} 360
+
+eval instant at 20m timestamp(m @ 600 offset 5m)
+
+eval instant at 20m timestamp(m @ 600 offset -4m)
+  {} 600
+
+eval instant at 20m timestamp(m @ 599 offset -4m)
+  {} 540
+
+eval instant at 20m timestamp(m @ 600 offset -5m)
+)"),
+            "");
+}
+
 class AcceptanceScript : public testing::TestWithParam<const char*> {};
 
 TEST_P(AcceptanceScript, Passes) {
