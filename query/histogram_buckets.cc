@@ -1,10 +1,41 @@
 #include "query/histogram_buckets.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <string_view>
 
 namespace deckwatch::query {
+
+namespace {
+
+constexpr int32_t kFinestSchema = 8;
+constexpr size_t kBoundsPerPower = size_t{1} << kFinestSchema;
+
+// Prometheus and its clients share a table of bounds, some of which are a few steps off the double
+// nearest to the exact value. Bounds are printed and compared, so ours have to be the same: digit i
+// tells how many steps bound i lies below that double, plus one.
+constexpr std::string_view kStepsBelow =
+    "1111112111211111112311222222222211211121122211221122102211221122"
+    "1111112222332132112111211112111111121011213311221222112121332222"
+    "2121223322322122222222323233323311221121223321332233212232332232"
+    "2243223233433343333333444455435422322333324422333243223333543344";
+
+// The bounds in [0.5, 1); those of the coarser schemas are among them.
+std::array<double, kBoundsPerPower> BoundsOfFinestSchema() {
+  std::array<double, kBoundsPerPower> out;
+  for (size_t i = 0; i < out.size(); ++i) {
+    const auto nearest =
+        static_cast<double>(std::exp2(static_cast<long double>(i) / kBoundsPerPower - 1));
+    const auto bits = std::bit_cast<int64_t>(nearest) - (kStepsBelow[i] - '1');
+    out[i] = std::bit_cast<double>(bits);
+  }
+  return out;
+}
+
+}  // namespace
 
 BucketColumns FromSpans(const std::vector<HistogramSpan>& spans,
                         const std::vector<double>& counts) {
@@ -50,65 +81,15 @@ BucketColumns LowerResolution(const BucketColumns& buckets, int levels) {
   return out;
 }
 
-namespace {
-
-// 2^(i/32) / 2 for i = 0 … 31, as Prometheus rounds them (some are an ulp or two off): its bounds
-// of schemas up to 5.
-constexpr int32_t kTableSchema = 5;
-constexpr double kBounds[1 << kTableSchema] = {
-    0.5,
-    0.5109485743270583,
-    0.5221368912137069,
-    0.5335702003384117,
-    0.5452538663326288,
-    0.5571933712979462,
-    0.5693943173783458,
-    0.5818624293887887,
-    0.5946035575013605,
-    0.6076236799902344,
-    0.620928906036742,
-    0.6345254785958666,
-    0.6484197773255048,
-    0.6626183215798706,
-    0.6771277734684463,
-    0.6919549409819159,
-    0.7071067811865475,
-    0.7225904034885232,
-    0.7384130729697496,
-    0.7545822137967112,
-    0.7711054127039704,
-    0.7879904225539431,
-    0.805245165974627,
-    0.8228777390769823,
-    0.8408964152537144,
-    0.8593096490612387,
-    0.8781260801866495,
-    0.8973545375015533,
-    0.9170040432046711,
-    0.9370838170551498,
-    0.9576032806985735,
-    0.9785720620876999,
-};
-
-// 2^(i / 2^schema) / 2.
-double FractionBound(int32_t i, int32_t schema) {
-  if (schema <= kTableSchema) return kBounds[i << (kTableSchema - schema)];
-  const int32_t finer = schema - kTableSchema;
-  if ((i & ((1 << finer) - 1)) == 0) return kBounds[i >> finer];
-  return 0.5 * std::exp2(static_cast<double>(i) / (1 << schema));
-}
-
-}  // namespace
-
 double ExponentialBound(int32_t index, int32_t schema) {
   if (schema < 0) {
     const int64_t exponent = static_cast<int64_t>(index) << -schema;
     if (exponent == 1024) return std::numeric_limits<double>::max();
     return std::ldexp(1.0, static_cast<int>(std::clamp<int64_t>(exponent, -5000, 5000)));
   }
-  const int32_t per_power = 1 << schema;
-  const int32_t fraction_index = index & (per_power - 1);
-  const double fraction = FractionBound(fraction_index, schema);
+  static const std::array<double, kBoundsPerPower> kBounds = BoundsOfFinestSchema();
+  const auto fraction_index = static_cast<size_t>(index & ((1 << schema) - 1));
+  const double fraction = kBounds[fraction_index << (kFinestSchema - schema)];
   const int exponent = (index >> schema) + 1;
   if (fraction_index == 0 && exponent == 1025) return std::numeric_limits<double>::max();
   return std::ldexp(fraction, exponent);

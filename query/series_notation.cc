@@ -135,7 +135,7 @@ class HistogramParser {
     if (key == "count") return Value(&h.count);
     if (key == "z_bucket") return Value(&h.zero_count);
     if (key == "z_bucket_w") return Value(&h.zero_threshold);
-    if (key == "schema") return Integer(&h.schema);
+    if (key == "schema") return Schema(&h.schema);
     if (key == "offset") return Integer(&offset_);
     if (key == "n_offset") return Integer(&negative_offset_);
     return Status::InvalidArgument("bad histogram descriptor found: " + QuoteGo(key));
@@ -151,6 +151,15 @@ class HistogramParser {
     if (number != std::trunc(number) || std::fabs(number) > 1e9) return in_->Fail("an integer");
     *value = static_cast<int32_t>(number);
     return Status::Ok();
+  }
+
+  Status Schema(int32_t* schema) {
+    TRY(Integer(schema));
+    if (*schema == kCustomBucketsSchema ||
+        (*schema >= kMinExponentialSchema && *schema <= kMaxExponentialSchema)) {
+      return Status::Ok();
+    }
+    return in_->Fail("a schema, -4 to 8 or -53");
   }
 
   Status List(std::vector<double>* values) {

@@ -220,6 +220,24 @@ TEST(HistogramQuantile, FractionIsItsInverse) {
   });
 }
 
+TEST(ExponentialBound, IsTheOneOfPrometheus) {
+  EXPECT_EQ(ExponentialBound(-1, 1), 0.7071067811865475);
+  EXPECT_EQ(ExponentialBound(3, 2), 2 * 0.8408964152537144);
+  EXPECT_EQ(ExponentialBound(-1, 4), 0.9576032806985735);
+  EXPECT_EQ(ExponentialBound(53 - 256, 8), 0.5771552102951081);
+  EXPECT_EQ(ExponentialBound(255, 8), 2 * 0.9972960560854698);
+  EXPECT_EQ(ExponentialBound(5 << 8, 8), 32);
+  EXPECT_EQ(ExponentialBound(-3, -2), 0x1p-12);
+  for (int32_t schema = -4; schema <= 8; ++schema) {
+    const int32_t last = schema < 0 ? 1024 >> -schema : 1024 << schema;
+    EXPECT_EQ(ExponentialBound(last, schema), std::numeric_limits<double>::max());
+    EXPECT_EQ(ExponentialBound(last + 1, schema), HUGE_VAL);
+    for (int32_t n = schema < 0 ? 60 : 600, i = -n; i < n; ++i) {
+      ASSERT_LT(ExponentialBound(i, schema), ExponentialBound(i + 1, schema)) << schema << " " << i;
+    }
+  }
+}
+
 TEST(HistogramTrim, PartsMakeTheWhole) {
   EachRandom(true, [](const Histogram& a, const Histogram&) {
     for (double x : {-1.3, -0.5, 0.0, 0.0007, 0.8, 2.0, 100.0}) {

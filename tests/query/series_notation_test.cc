@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace deckwatch::query {
@@ -90,6 +91,9 @@ TEST(SeriesNotation, HistogramRefusals) {
   EXPECT_EQ(Shown("{{some:1}}"), "error: bad histogram descriptor found: \"some\"");
   EXPECT_EQ(Shown("{{sum}}"), "error: column 6: expected ':' behind \"sum\", found \"}}\"");
   EXPECT_EQ(Shown("{{schema:1.5}}"), "error: column 13: expected an integer, found \"}}\"");
+  for (const char* unknown : {"{{schema:9}}", "{{schema:-5}}"}) {
+    EXPECT_THAT(Shown(unknown), testing::HasSubstr("expected a schema, -4 to 8 or -53"));
+  }
   EXPECT_EQ(Shown("{{schema:2}}+{{schema:1}}x2"),
             "error: error combining histograms: cannot merge from schema 1 to 2");
 }
