@@ -19,6 +19,11 @@ std::string Absent(const std::string& metric) {
   return metric + " is absent on this server." + kHostGiver;
 }
 
+// Of a panel that leaves out devices: what it shows may be missing while the metric is there.
+std::string AbsentOfReal(const std::string& metric, const std::string& devices) {
+  return metric + " has no series of a " + devices + " that is not virtual." + kHostGiver;
+}
+
 PanelSpec CpuPanel() {
   return {.id = "cpu",
           .title = "CPU by mode",
@@ -72,7 +77,7 @@ PanelSpec NetworkPanel() {
                       {"sum by (device) (rate(node_network_transmit_bytes_total" + kRealDevices +
                            "[$rate]))",
                        "{{device}} sent", -1, "{{device}}"}},
-          .absent = Absent("node_network_receive_bytes_total")};
+          .absent = AbsentOfReal("node_network_receive_bytes_total", "network device")};
 }
 
 PanelSpec DiskPanel() {
@@ -84,7 +89,7 @@ PanelSpec DiskPanel() {
                    "{{device}} read", 1, "{{device}}"},
                   {"sum by (device) (rate(node_disk_written_bytes_total" + kRealDisks + "[$rate]))",
                    "{{device}} written", -1, "{{device}}"}},
-      .absent = Absent("node_disk_read_bytes_total")};
+      .absent = AbsentOfReal("node_disk_read_bytes_total", "disk")};
 }
 
 PanelSpec PressurePanel() {
