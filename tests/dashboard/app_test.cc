@@ -69,7 +69,7 @@ TEST_F(AppTest, AMissingMetricIsNamed) {
   server_.SetAbsent("node_disk");
   Start();
   EXPECT_TRUE(ui_.Shows("container_cpu_usage_seconds_total is absent"));
-  EXPECT_TRUE(ui_.Shows("node_disk_read_bytes_total is absent"));
+  EXPECT_TRUE(ui_.Shows("node_disk_read_bytes_total has no series of a disk"));
   EXPECT_TRUE(ui_.Shows("node_disk_io_time_seconds_total absent"));
 }
 
