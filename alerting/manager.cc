@@ -6,6 +6,7 @@
 
 #include "alerting/am_config.h"
 #include "alerting/dispatcher.h"
+#include "alerting/notifier.h"
 #include "alerting/outbox.h"
 #include "alerting/rule_group.h"
 #include "alerting/rules_config.h"
@@ -21,6 +22,9 @@ constexpr int64_t kMaxWaitMs = 10'000;  // so that a wall clock set back or fort
 constexpr int64_t kPoolFullWaitMs = 100;
 constexpr int64_t kStoreRetryMs = 1000;
 constexpr size_t kMaxQueuedTasks = 4096;
+// An Alertmanager outside takes an alert for resolved when it misses so many sendings. (Prometheus:
+// rules/alerting.go, sendAlerts.)
+constexpr int64_t kSendingsUntilResolved = 4;
 
 struct LoadedConfig {
   std::vector<RuleGroupConfig> groups;
@@ -90,6 +94,7 @@ struct Manager::Impl {
   const ManagerDependencies deps;
   std::unique_ptr<Outbox> outbox;
   std::unique_ptr<Dispatcher> dispatcher;
+  std::unique_ptr<Notifier> notifier;  // thread-safe: used by the evaluators too
   std::shared_ptr<const RuleEnvironment> env;
   std::shared_ptr<const AmConfig> alertmanager;
   std::map<const WebhookConfig*, HttpTransport> transports;
@@ -148,6 +153,7 @@ int64_t Manager::Impl::Round() {
   Reconcile(now_ms);
   dispatcher->Flush(now_ms);
   StartSends(now_ms);
+  if (senders == nullptr) notifier->SendQueued();
   Show(now_ms);
   return NextDueMs(now_ms);
 }
@@ -194,8 +200,11 @@ void Manager::Impl::StartEvaluations(int64_t now_ms) {
     const int64_t interval_ms = s.group->config().interval_ms;
     const int64_t missed = (now_ms - s.next_ms) / interval_ms;
     const int64_t ts_ms = s.next_ms + missed * interval_ms;
-    const auto evaluate = [this, group = s.group, ts_ms] {
+    const int64_t valid_until_ms =
+        ts_ms + kSendingsUntilResolved * std::max(interval_ms, options.resend_delay_ms);
+    const auto evaluate = [this, group = s.group, ts_ms, valid_until_ms] {
       std::vector<Alert> alerts = group->Evaluate(ts_ms);
+      notifier->Send(alerts, valid_until_ms);
       Post([&](Mail* m) {
         m->alerts.insert(m->alerts.end(), alerts.begin(), alerts.end());
         m->evaluated.push_back(group.get());
@@ -351,10 +360,12 @@ Status Manager::Impl::Reconfigure(const ManagerConfig& config, LoadedConfig load
     Scheduled* old = FindGroup(group->key());
     if (old != nullptr && old->group != group) group->Adopt(old->group.get());
   };
+  notifier->Configure(config.notifier, config.external_labels);
   for (const Scheduled& s : next) adopt(s.group);
   for (const auto& group : gone) {
     adopt(group);
     const std::vector<Alert> alerts = group->Evaluate(now_ms);
+    notifier->Send(alerts, now_ms);  // all are resolved
     waiting_alerts.insert(waiting_alerts.end(), alerts.begin(), alerts.end());
   }
   groups = std::move(next);
@@ -390,7 +401,14 @@ Result<std::unique_ptr<Manager>> Manager::Open(ManagerOptions options,
   auto impl = std::make_unique<Impl>(options, std::move(dependencies));
   TRY_ASSIGN(impl->outbox, Outbox::Open(impl->deps.state));
   TRY_ASSIGN(impl->dispatcher, Dispatcher::Open(impl->deps.state, impl->outbox.get(), nullptr));
-  if (options.evaluation_threads > 0) {
+  const bool threads = options.evaluation_threads > 0;
+  impl->notifier = std::make_unique<Notifier>(
+      NotifierOptions{
+          .queue_capacity = options.notifier_queue_capacity,
+          .batch_size = options.notifier_batch_size,
+          .threads = threads ? NotifierOptions::Threads::kOwn : NotifierOptions::Threads::kNone},
+      impl->deps.transport, impl->deps.clock);
+  if (threads) {
     impl->evaluators =
         std::make_unique<ThreadPool>("rules", options.evaluation_threads, kMaxQueuedTasks);
     impl->senders = std::make_unique<ThreadPool>("notify", std::max(1, options.sender_threads),
@@ -467,6 +485,10 @@ std::vector<ActiveAlert> Manager::ActiveAlerts() const {
 std::vector<AlertGroupSnapshot> Manager::AlertGroups() const {
   MutexLock lock(impl_->mutex);
   return impl_->shown_alerts;
+}
+
+NotifierSnapshot Manager::Alertmanagers() const {
+  return impl_->notifier->Snapshot();
 }
 
 AlertingCounters Manager::Counters() const {

@@ -1,9 +1,9 @@
 // The alerting room as the server sees it: rule files and alertmanager.yml in, notifications out,
 // snapshots for the API.
 //
-//   rule groups ──alerts──► dispatcher ──notifications──► outbox ──► webhook senders
-//       │ ▲                     │                            │
-//       ▼ │ samples             └──────── state rows ────────┘
+//   rule groups ──alerts─┬► dispatcher ──notifications──► outbox ──► webhook senders
+//       │ ▲              └──────│────────────────────────────│─────► notifier: Alertmanagers
+//       outside ▼ │ samples             └──────── state rows ────────┘
 //   Appender / QueryFunction                StateStore
 //
 // One thread plans (it owns dispatcher and outbox); a pool evaluates rule groups and sends. All
@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "alerting/notifier_config.h"
 #include "alerting/seams.h"
 #include "alerting/snapshot.h"
 #include "base/clock.h"
@@ -31,6 +32,8 @@ struct ManagerOptions {
   int64_t for_grace_period_ms = 600'000;    // --rules.alert.for-grace-period
   int evaluation_threads = 4;               // 0: RunDue does all the work itself (tests)
   int sender_threads = 4;
+  size_t notifier_queue_capacity = 10'000;  // --alertmanager.notification-queue-capacity
+  size_t notifier_batch_size = 256;         // --alertmanager.notification-batch-size
 };
 
 // Must outlive the manager. `transport` may be empty: then base/http_client is used.
@@ -50,6 +53,7 @@ struct ManagerConfig {
   Labels external_labels;
   std::string external_url;       // without a trailing slash
   std::string alertmanager_file;  // "" = no built-in notification
+  NotifierConfig notifier;        // the `alerting` section: Alertmanagers outside
 };
 
 // Thread-safe.
@@ -74,6 +78,7 @@ class Manager {
   std::vector<ActiveAlert> ActiveAlerts() const;      // pending and firing, of all rules
   std::vector<AlertGroupSnapshot> AlertGroups() const;
   AlertingCounters Counters() const;
+  NotifierSnapshot Alertmanagers() const;  // those outside
 
  private:
   struct Impl;

@@ -75,6 +75,23 @@ struct AlertGroupSnapshot {
   std::vector<Member> alerts;
 };
 
+// Alertmanagers outside, and what became of the alerts for each; totals since it was first
+// configured.
+struct NotifierSnapshot {
+  struct Target {
+    std::string url;
+    uint64_t sent = 0;     // alerts in requests that were answered with 2xx
+    uint64_t errors = 0;   // alerts in requests that were not
+    uint64_t dropped = 0;  // those, and alerts that did not fit into the queue
+    size_t queued = 0;
+    uint64_t requests = 0;   // answered with 2xx
+    int64_t latency_ns = 0;  // of these, summed
+  };
+  std::vector<Target> active;
+  std::vector<std::string> dropped_urls;
+  size_t queue_capacity = 0;
+};
+
 // Own figures for /metrics; all are totals since start unless they say otherwise.
 struct AlertingCounters {
   uint64_t rule_evaluations = 0;

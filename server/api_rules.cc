@@ -191,8 +191,17 @@ ApiResult Alerts(const ApiContext& c, const Request&) {
   return out;
 }
 
-ApiResult Alertmanagers(const Request&) {
-  return ApiResult::Data(R"({"activeAlertmanagers":[],"droppedAlertmanagers":[]})");
+ApiResult Alertmanagers(const ApiContext& c, const Request&) {
+  alerting::NotifierSnapshot known;
+  if (c.alerting) known = c.alerting->Alertmanagers();
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginObject().Key("activeAlertmanagers").BeginArray();
+  for (const auto& a : known.active) w.BeginObject().Key("url").String(a.url).EndObject();
+  w.EndArray().Key("droppedAlertmanagers").BeginArray();
+  for (const auto& url : known.dropped_urls) w.BeginObject().Key("url").String(url).EndObject();
+  w.EndArray().EndObject();
+  return out;
 }
 
 }  // namespace
@@ -201,7 +210,8 @@ void RegisterRulesApi(Api* api) {
   const ApiContext* c = api->context();
   api->Add("GET", "/rules", Lane::kControl, [c](const Request& r) { return Rules(*c, r); });
   api->Add("GET", "/alerts", Lane::kControl, [c](const Request& r) { return Alerts(*c, r); });
-  api->Add("GET", "/alertmanagers", Lane::kControl, Alertmanagers);
+  api->Add("GET", "/alertmanagers", Lane::kControl,
+           [c](const Request& r) { return Alertmanagers(*c, r); });
 }
 
 }  // namespace deckwatch::server

@@ -237,6 +237,8 @@ Status App::Impl::OpenRooms() {
   alerting_options.resend_delay_ms = flags.resend_delay_ms;
   alerting_options.outage_tolerance_ms = flags.outage_tolerance_ms;
   alerting_options.for_grace_period_ms = flags.for_grace_period_ms;
+  alerting_options.notifier_queue_capacity = static_cast<size_t>(flags.notifier_queue_capacity);
+  alerting_options.notifier_batch_size = static_cast<size_t>(flags.notifier_batch_size);
   alerting::ManagerDependencies dependencies;
   dependencies.query = [this](std::string_view expr, int64_t t_ms) {
     return engine->Instant(*db, expr, t_ms);
@@ -300,6 +302,7 @@ Status App::Impl::Apply(Config c) {
   rules.external_labels = c.external_labels;
   rules.external_url = external_url;
   rules.alertmanager_file = flags.alertmanager_config_file;
+  rules.notifier = c.notifier;
   TRY(alerting->Apply(rules));
   TRY(scraper->Apply(c.scrape_configs));
   for (const std::string& section : c.without_effect) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "alerting/notifier_config.h"
 #include "base/labels.h"
 #include "base/status.h"
 #include "base/yaml.h"
@@ -21,6 +22,7 @@ struct Config {
   Labels external_labels;               // $VAR and ${VAR} expanded from the environment
   std::vector<std::string> rule_files;  // globs expanded, absolute, in order
   scraper::ScrapeConfigs scrape_configs;
+  alerting::NotifierConfig notifier;  // the `alerting` section
   // From storage.tsdb.retention; 0: not given.
   int64_t retention_ms = 0;
   int64_t retention_bytes = 0;

@@ -6,7 +6,6 @@
 #include "base/http_client.h"
 #include "base/http_config.h"
 #include "base/relabel.h"
-#include "scraper/discovery/discoverer.h"
 #include "server/http_framing.h"
 
 namespace deckwatch::server {
@@ -15,67 +14,6 @@ namespace {
 
 using Strings = std::vector<std::string>;
 using StringPairs = std::vector<std::pair<std::string, std::string>>;
-
-// ---- alerting
-
-Status DecodeStaticTargets(const YamlNode& node, std::string_view file, bool* relabelled) {
-  YamlDecoder d(node, file, "static_config");
-  if (node.IsNull()) return d.Error("empty or null static config");
-  Strings targets;
-  StringPairs labels;
-  d.Strings("targets", &targets).StringMap("labels", &labels);
-  TRY(d.Finish());
-  for (const std::string& t : targets) {
-    // With relabelling the address may still change.
-    if (t.find('/') != std::string::npos && !*relabelled) {
-      return d.ErrorAt("targets", QuoteGo(t) + " is not a host and port");
-    }
-  }
-  return {};
-}
-
-Status DecodeAlertmanager(const YamlNode& node, std::string_view file) {
-  YamlDecoder d(node, file, "alertmanager");
-  if (node.IsNull()) return d.Error("empty or null Alertmanager config");
-  std::string scheme = "http", path_prefix, api_version = "v2";
-  int64_t timeout_ms = 10'000;
-  RelabelRules relabel, alert_relabel;
-  HttpClientConfig http;
-  d.String("scheme", &scheme).String("path_prefix", &path_prefix);
-  d.String("api_version", &api_version).Duration("timeout", &timeout_ms).Ignore("sigv4");
-  DecodeHttpClientConfig(&d, file, &http);
-  DecodeRelabelRules(&d, "relabel_configs", file, &relabel);
-  DecodeRelabelRules(&d, "alert_relabel_configs", file, &alert_relabel);
-  bool relabelled = !relabel.empty();
-  d.Each("static_configs",
-         [&](const YamlNode& n) { return DecodeStaticTargets(n, file, &relabelled); });
-  for (const scraper::DiscoveryMechanism& m : scraper::DiscoveryMechanisms()) {
-    d.Each(m.yaml_key, [&](const YamlNode& n) { return m.parse(n, file).status(); });
-  }
-  TRY(d.Finish());
-  if (api_version != "v2") {
-    return d.ErrorAt("api_version",
-                     "expected Alertmanager api version to be v2, got " + QuoteGo(api_version));
-  }
-  if (scheme != "http" && scheme != "https") {
-    return d.ErrorAt("scheme", "want http or https, got " + QuoteGo(scheme));
-  }
-  return {};
-}
-
-Status DecodeAlerting(const YamlNode& node, std::string_view file, Config* out) {
-  YamlDecoder d(node, file, "alerting");
-  RelabelRules rules;
-  DecodeRelabelRules(&d, "alert_relabel_configs", file, &rules);
-  bool any = false;
-  d.Each("alertmanagers", [&](const YamlNode& n) {
-    any = true;
-    return DecodeAlertmanager(n, file);
-  });
-  TRY(d.Finish());
-  if (any) out->without_effect.push_back("alerting.alertmanagers (use --alertmanager.config.file)");
-  return {};
-}
 
 // ---- remote write and read
 
@@ -337,7 +275,10 @@ Status DecodeOtherSections(YamlDecoder* d, const YamlNode& root, Config* out) {
   const std::string& file = out->path;
   const auto idle = [&](std::string_view section) { out->without_effect.emplace_back(section); };
   std::set<std::string> writers, readers;
-  d->Child("alerting", [&](const YamlNode& n) { return DecodeAlerting(n, file, out); });
+  d->Child("alerting", [&](const YamlNode& n) -> Status {
+    TRY_ASSIGN(out->notifier, alerting::ParseNotifierConfig(n, file));
+    return {};
+  });
   d->Each("remote_write", [&](const YamlNode& n) { return DecodeRemoteWrite(n, file, &writers); });
   d->Each("remote_read", [&](const YamlNode& n) { return DecodeRemoteRead(n, file, &readers); });
   d->Child("otlp", [&](const YamlNode& n) { return DecodeOtlp(n, file, LegacyNames(root)); });

@@ -39,8 +39,6 @@ constexpr const char* kIgnoredValues[] = {"--web.console.templates",
                                           "--rules.max-concurrent-evals",
                                           "--scrape.timestamp-tolerance",
                                           "--scrape.discovery-reload-interval",
-                                          "--alertmanager.notification-queue-capacity",
-                                          "--alertmanager.notification-batch-size",
                                           "--config.auto-reload-interval",
                                           "--auto-gomemlimit.ratio"};
 constexpr const char* kIgnoredSwitches[] = {"--storage.tsdb.no-lockfile",
@@ -134,6 +132,7 @@ class ServeApp {
     Web();
     Storage();
     QueryAndRules();
+    Notifier();
     app_.add_option("--log.level", "debug, info, warn or error")
         ->transform(Parsed(ParseLogLevel, &flags_->log_level, "LEVEL"))
         ->default_str("info");
@@ -192,7 +191,8 @@ class ServeApp {
   void Files() {
     Text("--config.file", &flags_->config_file, "Configuration in Prometheus's format");
     Text("--alertmanager.config.file", &flags_->alertmanager_config_file,
-         "Notification routing in Alertmanager's format; without it nothing is notified");
+         "Built-in notification, in Alertmanager's format; besides the Alertmanagers of "
+         "--config.file");
   }
   void Web() {
     app_.add_option("--web.listen-address", flags_->listen_addresses,
@@ -230,6 +230,16 @@ class ServeApp {
              "Longest outage after which `for` is restored");
     Duration("--rules.alert.for-grace-period", &flags_->for_grace_period_ms,
              "Least time between a restored alert and its firing");
+  }
+  void Notifier() {
+    app_.add_option("--alertmanager.notification-queue-capacity", flags_->notifier_queue_capacity,
+                    "Alerts that may wait for one Alertmanager")
+        ->default_str("10000")
+        ->check(CLI::PositiveNumber);
+    app_.add_option("--alertmanager.notification-batch-size", flags_->notifier_batch_size,
+                    "Alerts sent to an Alertmanager in one request")
+        ->default_str("256")
+        ->check(CLI::PositiveNumber);
   }
 
   ServeFlags* flags_;

@@ -33,6 +33,8 @@ struct ServeFlags {
   int64_t resend_delay_ms = 60'000;
   int64_t outage_tolerance_ms = 3'600'000;
   int64_t for_grace_period_ms = 600'000;
+  int64_t notifier_queue_capacity = 10'000;
+  int64_t notifier_batch_size = 256;
   bool use_start_timestamps = false;  // --enable-feature=use-start-timestamps
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kLogfmt;

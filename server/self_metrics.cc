@@ -146,6 +146,37 @@ void WriteNotifications(const alerting::Manager& manager, PageWriter* w) {
            Number(c.outbox_pending));
 }
 
+// Of the Alertmanagers outside.
+void WriteNotifier(const alerting::NotifierSnapshot& n, PageWriter* w) {
+  using Target = alerting::NotifierSnapshot::Target;
+  std::map<std::string, Target> by_url;  // one may be in several sets
+  for (const Target& t : n.active) {
+    Target& sum = by_url[t.url];
+    sum.sent += t.sent, sum.errors += t.errors, sum.dropped += t.dropped, sum.queued += t.queued;
+    sum.requests += t.requests, sum.latency_ns += t.latency_ns;
+  }
+  const auto each = [&](const char* name, const char* type, const char* help, auto field) {
+    w->Family(name, type, help);
+    for (const auto& [url, t] : by_url) w->Sample(Number(t.*field), {{"alertmanager", url}});
+  };
+  each("prometheus_notifications_sent_total", "counter", "Alerts sent.", &Target::sent);
+  each("prometheus_notifications_errors_total", "counter", "Alerts that could not be sent.",
+       &Target::errors);
+  each("prometheus_notifications_dropped_total", "counter",
+       "Alerts dropped: not sent, or pushed out of a full queue.", &Target::dropped);
+  each("prometheus_notifications_queue_length", "gauge", "Alerts waiting to be sent.",
+       &Target::queued);
+  w->Gauge("prometheus_notifications_queue_capacity", "Alerts that may wait for one Alertmanager.",
+           Number(n.queue_capacity));
+  w->Gauge("prometheus_notifications_alertmanagers_discovered", "Alertmanagers that are told.",
+           Number(n.active.size()));
+  w->Family("prometheus_notifications_latency_seconds", "summary", "Duration of requests.");
+  for (const auto& [url, t] : by_url) {
+    w->Part("_sum", static_cast<double>(t.latency_ns) / 1e9, {{"alertmanager", url}});
+    w->Part("_count", Number(t.requests), {{"alertmanager", url}});
+  }
+}
+
 void WriteHttp(const HttpServer& server, PageWriter* w) {
   const HttpCounters c = server.counters();
   w->Family("prometheus_http_requests_total", "counter", "HTTP requests by handler and code.");
@@ -205,6 +236,7 @@ std::string SelfMetricsPage(const SelfMetricsSources& sources) {
   if (sources.alerting) {
     WriteRules(*sources.alerting, &w);
     WriteNotifications(*sources.alerting, &w);
+    WriteNotifier(sources.alerting->Alertmanagers(), &w);
   }
   if (sources.remote_writer) WriteRemoteWrite(*sources.remote_writer, &w);
   if (sources.scraper) page += sources.scraper->OwnMetrics();

@@ -69,7 +69,8 @@ class ManagerTest : public ::testing::Test {
             .rule_query_offset_ms = 0,
             .external_labels = {},
             .external_url = "http://deck:9090",
-            .alertmanager_file = dir_ / "am.yml"};
+            .alertmanager_file = dir_ / "am.yml",
+            .notifier = {}};
   }
   ManagerDependencies Dependencies() {
     return {.query = engine_.Function(),
@@ -344,6 +345,77 @@ TEST_F(ManagerTest, MissedEvaluationsAreCounted) {
   clock_.AdvanceMs(2 * kMinute);
   manager_->RunDue();
   EXPECT_GE(manager_->Counters().group_missed_iterations, 6u);
+}
+
+// What Alertmanagers outside hear of the alert: every minute while it fires, and then that it is
+// over.
+TEST_F(ManagerTest, AlertmanagersOutsideAreToldBesideTheBuiltInOne) {
+  ManagerConfig config = Config();
+  config.external_labels = Labels{{"site", "eu"}};
+  config.notifier.sets.emplace_back();
+  config.notifier.sets[0].urls = {"http://am:9093/api/v2/alerts"};
+  ASSERT_TRUE(manager_->Apply(config).ok());
+  Advance(kMinute);
+  Down(true);
+  Advance(5 * kMinute);
+  Down(false);
+  Advance(20 * kMinute);
+  std::vector<Json> told;
+  std::vector<std::string> webhooks;
+  for (const HttpRequest& r : requests_) {
+    const Json body = *Json::Parse(r.body);
+    if (r.url != config.notifier.sets[0].urls[0]) {
+      webhooks.push_back(body["status"].AsString());
+      continue;
+    }
+    ASSERT_THAT(body.AsArray(), SizeIs(1));
+    told.push_back(body.AsArray()[0]);
+  }
+  EXPECT_THAT(webhooks, ElementsAre("firing", "resolved"));
+
+  const auto time = [](const Json& alert, const char* key) {
+    return *ParseRfc3339Ms(alert[key].AsString());
+  };
+  const int64_t starts_at = time(told.front(), "startsAt");
+  int64_t sent_at = starts_at;
+  size_t firing = 0;
+  while (time(told[firing], "endsAt") == sent_at + 4 * kMinute) {
+    ++firing;
+    sent_at += kMinute + 15'000;  // the first evaluation after the resend delay
+  }
+  EXPECT_EQ(firing, 4u);
+  const int64_t ended_at = time(told[firing], "endsAt");
+  EXPECT_GT(ended_at, starts_at + 3 * kMinute);
+  EXPECT_LE(ended_at, starts_at + 4 * kMinute + 15'000);
+  for (size_t i = firing; i < told.size(); ++i) EXPECT_EQ(time(told[i], "endsAt"), ended_at);
+  EXPECT_GT(told.size(), firing + 10) << "a resolve is repeated for 15 minutes";
+  for (const Json& alert : told) {
+    EXPECT_EQ(time(alert, "startsAt"), starts_at);
+    EXPECT_EQ(alert["labels"].Dump(),
+              R"({"alertname":"InstanceDown","instance":"h:1","job":"node","severity":"page",)"
+              R"("site":"eu"})");
+    EXPECT_EQ(alert["annotations"].Dump(), R"({"summary":"h:1 down"})");
+    EXPECT_EQ(alert["generatorURL"].AsString(),
+              "http://deck:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1");
+  }
+  EXPECT_EQ(manager_->Alertmanagers().active[0].sent, told.size());
+}
+
+TEST_F(ManagerTest, RemovedRuleResolvesItsAlertsOutsideToo) {
+  ManagerConfig config = Config();
+  config.notifier.sets.emplace_back();
+  config.notifier.sets[0].urls = {"http://am:9093/api/v2/alerts"};
+  config.alertmanager_file.clear();
+  ASSERT_TRUE(manager_->Apply(config).ok());
+  Down(true);
+  Advance(3 * kMinute);
+  config.rule_files.clear();
+  const int64_t now_ms = clock_.WallMs();
+  ASSERT_TRUE(manager_->Apply(config).ok());
+  Advance(kMinute);
+  ASSERT_FALSE(requests_.empty());
+  const Json last = *Json::Parse(requests_.back().body);
+  EXPECT_EQ(last.AsArray()[0]["endsAt"].AsString(), FormatRfc3339Ms(now_ms));
 }
 
 TEST_F(ManagerTest, WorksWithThreadsAndStopsPromptly) {

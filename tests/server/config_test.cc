@@ -65,6 +65,7 @@ scrape_configs:
   - job_name: a
     static_configs: [{targets: ["localhost:9090"]}]
 storage: {tsdb: {retention: {time: 3d, size: 2GB}}}
+alerting: {alertmanagers: [{static_configs: [{targets: ["am:9093"]}]}]}
 remote_write: [{url: "http://far/write"}]
 )");
   ASSERT_TRUE(config.ok()) << config.status().message();
@@ -74,6 +75,8 @@ remote_write: [{url: "http://far/write"}]
   EXPECT_EQ(config->scrape_configs.size(), 1u);
   EXPECT_EQ(config->retention_ms, 3 * 86'400'000);
   EXPECT_EQ(config->retention_bytes, int64_t{2} << 30);
+  ASSERT_EQ(config->notifier.sets.size(), 1u);
+  EXPECT_THAT(config->notifier.sets[0].urls, ElementsAre("http://am:9093/api/v2/alerts"));
   EXPECT_THAT(config->without_effect, ElementsAre("remote_write"));
 }
 
