@@ -202,8 +202,9 @@ void HealthView::DrawPanels(const PageContext& page, Rect area) {
       std::min(std::max(RankingHeight(page, kByCpu), RankingHeight(page, kByMemory)), area.h / 3);
   const float row_height = std::floor((area.h - ranking_height) / 2 - gap);
   const float panel_width = area.w / 2;
-  const bool is_wide = panel_width >= canvas.Px(680) && panel_width > row_height * 1.5F;
-  const LegendPlace legend = is_wide ? LegendPlace::kRight : LegendPlace::kBottom;
+  // A plot shows more when it is wide, so the legend stands beside it only where rows are low.
+  const bool is_low = row_height < canvas.Px(300) && panel_width >= canvas.Px(680);
+  const LegendPlace legend = is_low ? LegendPlace::kRight : LegendPlace::kBottom;
   for (size_t row = 0; row < panels_.size(); row += 2) {
     const Rect strip = area.CutTop(row_height, gap);
     panels_[row].Draw(page, strip.Column(0, 2, gap), legend);
