@@ -91,7 +91,7 @@ class ProgramTest : public testing::Test {
     dir_ = testing::TempDir() + "program_test_" + std::to_string(getpid());
     std::filesystem::remove_all(dir_);
     std::filesystem::create_directories(dir_ + "/rules");
-    // The exporter and the receiver of alerts in one.
+    // The exporter, the receiver of alerts and an Alertmanager in one.
     peer_ = std::move(HttpServer::Create({})).value();
     peer_->Route("GET", "/metrics", Lane::kControl, [this](const Request&, Response* out) {
       out->Text(200, "# TYPE fake_value gauge\nfake_value " + std::to_string(value_.load()) + "\n");
@@ -101,9 +101,19 @@ class ProgramTest : public testing::Test {
       hooks_.push_back(r.body);
       out->Text(200, "");
     });
+    peer_->Route("POST", "/am/api/v2/alerts", Lane::kControl,
+                 [this](const Request& r, Response* out) {
+                   MutexLock lock(mutex_);
+                   alerts_.push_back(r.body);
+                   out->Text(200, "");
+                 });
     peer_->Start();
     const std::string port = std::to_string(peer_->ports()[0]);
-    WriteFile("prometheus.yml", Configuration("[\"127.0.0.1:" + port + "\"]"));
+    WriteFile("prometheus.yml",
+              Configuration("[\"127.0.0.1:" + port + "\"]") +
+                  "alerting: {alertmanagers: [{path_prefix: am, static_configs: [{targets: ["
+                  "\"127.0.0.1:" +
+                  port + "\"]}]}]}\n");
     WriteFile("rules/a.yml",
               "groups: [{name: g, rules: [{record: fake:doubled, expr: fake_value * 2},\n"
               "  {alert: High, expr: fake_value > 40, labels: {severity: page}}]},\n"
@@ -154,17 +164,26 @@ class ProgramTest : public testing::Test {
     if (!json.ok() || (*json)["data"]["result"].AsArray().size() != 1) return "";
     return (*json)["data"]["result"].AsArray()[0]["value"].AsArray()[1].AsString();
   }
+  // How many of the bodies that came to the receiver, or to the Alertmanager, hold `text`.
   size_t Hooks(std::string_view text) {
     MutexLock lock(mutex_);
-    return static_cast<size_t>(
-        std::count_if(hooks_.begin(), hooks_.end(),
-                      [&](const std::string& h) { return h.find(text) != std::string::npos; }));
+    return CountWith(text, hooks_);
+  }
+  size_t Alerts(std::string_view text) {
+    MutexLock lock(mutex_);
+    return CountWith(text, alerts_);
+  }
+  static size_t CountWith(std::string_view text, const std::vector<std::string>& bodies) {
+    return static_cast<size_t>(std::count_if(
+        bodies.begin(), bodies.end(),
+        [&](const std::string& body) { return body.find(text) != std::string::npos; }));
   }
 
   std::string dir_;
   std::atomic<int> value_{21};
   Mutex mutex_;
   std::vector<std::string> hooks_ GUARDED_BY(mutex_);
+  std::vector<std::string> alerts_ GUARDED_BY(mutex_);
   std::unique_ptr<HttpServer> peer_;
   HttpClient client_{HttpClientConfig{}};
   std::string url_;
@@ -180,6 +199,10 @@ TEST_F(ProgramTest, ScrapesAnswersAlertsReloadsAndKeepsItsDataOverARestart) {
 
   value_ = 50;
   EXPECT_TRUE(Eventually([&] { return Hooks("\"status\":\"firing\"") > 0; })) << program->Log();
+  EXPECT_TRUE(Eventually([&] { return Alerts("\"alertname\":\"High\"") > 0; })) << program->Log();
+  EXPECT_THAT(Do("GET", "/api/v1/alertmanagers").body,
+              HasSubstr("/am/api/v2/alerts\"}],\"droppedAlertmanagers\":[]"));
+  EXPECT_TRUE(Eventually([&] { return Query("prometheus_notifications_sent_total") == "1"; }));
   EXPECT_THAT(Do("GET", "/api/v1/alerts").body, HasSubstr("\"state\":\"firing\""));
   const std::string rules = Do("GET", "/api/v1/rules").body;
   EXPECT_LT(rules.find("\"name\":\"early\""), rules.find("\"name\":\"g\""));
@@ -197,6 +220,7 @@ TEST_F(ProgramTest, ScrapesAnswersAlertsReloadsAndKeepsItsDataOverARestart) {
   WriteFile("prometheus.yml", Configuration("[]"));
   EXPECT_EQ(Do("POST", "/-/reload").status, 200);
   EXPECT_TRUE(Eventually([&] { return Query("sum(up)") == "1"; })) << program->Log();
+  EXPECT_THAT(Do("GET", "/api/v1/alertmanagers").body, HasSubstr("\"activeAlertmanagers\":[]"));
 
   program->Signal(SIGTERM);
   EXPECT_EQ(program->Wait(), 0) << program->Log();
