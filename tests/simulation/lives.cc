@@ -1,0 +1,208 @@
+// Trials in which the writer meets a fault: kills, power cuts, full disks, I/O errors.
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <filesystem>
+
+#include <sys/wait.h>
+
+#include "tests/simulation/modes.h"
+#include "tests/simulation/trial.h"
+
+namespace deckwatch::simulation {
+
+namespace {
+
+constexpr uint64_t kTrialsPerLife = 8;
+// RocksDB's own info log: Debian's build of the library has its assertions on and ends the process
+// at the second failed write of it. Its content is not the store's.
+constexpr const char* kExceptInfoLog = " except=LOG";
+constexpr uint64_t kForEver = uint64_t{1} << 60;
+
+// One store and what is known about it.
+struct Life {
+  Life(const Settings& settings, uint64_t seed)
+      : settings(settings), seed(seed), random(Mix(seed, 77)), model(seed) {
+    std::filesystem::remove_all(settings.folder);
+    std::filesystem::create_directories(settings.folder);
+  }
+
+  WriterRun NextRun(uint64_t steps) {
+    WriterRun run{.folder = settings.folder,
+                  .seed = seed,
+                  .from = model.step(),
+                  .steps = steps,
+                  .flags = {},
+                  .faults = {}};
+    if (settings.lie == "ack" || settings.lie == "value") {
+      run.flags.push_back("lie=" + settings.lie);
+    }
+    return run;
+  }
+  // Small numbers as likely as large ones: the start of a store has much in few calls.
+  uint64_t CallNumber(double largest) {
+    const double unit = static_cast<double>(random.Next() >> 11) / 9007199254740992.0;
+    return static_cast<uint64_t>(std::exp(unit * std::log(largest)));
+  }
+
+  const Settings& settings;
+  const uint64_t seed;
+  Random random;
+  Model model;
+};
+
+struct Judge {
+  Tally* tally;
+  Life* life;
+  const WriterRun* run;
+
+  bool Violation(const std::string& problem) const {
+    tally->violations.push_back("seed " + std::to_string(life->seed) + ", steps " +
+                                std::to_string(run->from + 1) + "…, faults \"" + run->faults +
+                                "\": " + problem);
+    return false;
+  }
+  // Whether the store holds what some step of low … high left; then the life goes on from there.
+  bool Holds(uint64_t low, uint64_t high) const {
+    const Inspection i = Inspect(run->folder, life->model, low, high);
+    if (!i.ok) return Violation(i.problem);
+    life->model.AdvanceTo(i.step);
+    return true;
+  }
+  bool KilledAsPlanned(const WriterEnd& end) const {
+    if (end.Killed()) return true;
+    return Violation("the writer ended by itself, status " + std::to_string(end.status) + ": " +
+                     end.output);
+  }
+};
+
+// Lives of several trials each, until enough have run. A life ends early with a violation.
+Tally RunLives(const Settings& settings, const Progress& progress,
+               const std::function<bool(Life*, Tally*)>& trial) {
+  Tally tally;
+  for (uint64_t seed = settings.seed; tally.runs < settings.runs; ++seed) {
+    Life life(settings, seed);
+    for (uint64_t k = 0; k < kTrialsPerLife && tally.runs < settings.runs; ++k) {
+      const bool fine = trial(&life, &tally);
+      progress(tally);
+      if (!fine && !settings.keep_going) return tally;
+      if (!fine) break;
+    }
+  }
+  std::filesystem::remove_all(settings.folder);
+  return tally;
+}
+
+bool KillTrial(Life* life, Tally* tally) {
+  Random& random = life->random;
+  WriterRun run = life->NextRun(20 + random.Below(200));
+  if (random.OneIn(4)) run.flags.emplace_back("sync_ms=0");
+  if (random.OneIn(3)) run.flags.emplace_back("threads");
+  if (random.OneIn(3)) {
+    run.kill_after_us = 1'000 + static_cast<int64_t>(random.Below(120'000));
+    tally->counts["killed from outside"]++;
+  } else {
+    run.faults = "mode=kill at=" + std::to_string(life->CallNumber(4'000)) +
+                 " seed=" + std::to_string(random.Below(1'000));
+    tally->counts["killed at a call"]++;
+  }
+  const WriterEnd end = RunWriter(run);
+  const Judge judge{tally, life, &run};
+  tally->runs++;
+  tally->steps += end.acked - run.from;
+  return judge.KilledAsPlanned(end) && judge.Holds(end.acked, end.acked + 1);
+}
+
+bool PowerTrial(Life* life, Tally* tally) {
+  Random& random = life->random;
+  WriterRun run = life->NextRun(400);
+  const bool every_commit = random.OneIn(3);
+  if (every_commit) run.flags.emplace_back("sync_ms=0");
+  if (random.OneIn(3)) run.flags.emplace_back("threads");
+  run.faults = "mode=cut at=" + std::to_string(life->CallNumber(3'000)) +
+               " seed=" + std::to_string(random.Below(1'000'000));
+  if (life->settings.lie == "sync") run.faults += " lie=sync";
+  const WriterEnd end = RunWriter(run);
+  const Judge judge{tally, life, &run};
+  if (!judge.KilledAsPlanned(end)) return false;
+  if (end.report == 0) {  // came to its last step before the cut: a kill, then
+    tally->counts["ended before the cut"]++;
+    return judge.Holds(end.acked, end.acked + 1);
+  }
+  tally->runs++;
+  tally->steps += end.acked - run.from;
+  tally->counts[every_commit ? "cut, sync on every commit" : "cut, sync interval 100 ms"]++;
+  const auto cut_ns = static_cast<int64_t>(end.report);
+  const int64_t young_ns = every_commit ? 0 : (100 + kSyncSlackMs) * 1'000'000;
+  uint64_t low = run.from;
+  for (const Ack& a : end.acks) {
+    if (every_commit || a.monotonic_ns <= cut_ns - young_ns) low = a.step;
+  }
+  if (!judge.Holds(low, end.acked + 1)) return false;
+  for (const Ack& a : end.acks) {
+    if (a.step <= life->model.step()) continue;
+    tally->counts["lost an acknowledgement younger than that"]++;
+    tally->worst_ms = std::max(tally->worst_ms, static_cast<double>(cut_ns - a.monotonic_ns) / 1e6);
+    break;
+  }
+  return true;
+}
+
+bool ErrorTrial(Life* life, Tally* tally, int error) {
+  Random& random = life->random;
+  WriterRun run = life->NextRun(120);
+  run.flags = {"faults"};
+  if (life->settings.lie == "ack") run.flags.emplace_back("lie=ack");
+  if (random.OneIn(3)) run.flags.emplace_back("sync_ms=0");
+  if (random.OneIn(4)) run.flags.emplace_back("close");
+  const uint64_t form = random.Below(4);
+  const uint64_t span = form == 0 ? 1 : form < 3 ? 2 + random.Below(200) : kForEver;
+  const bool reads = error == EIO && random.OneIn(4);
+  run.faults = "mode=error errno=" + std::to_string(error) +
+               " at=" + std::to_string(life->CallNumber(1'500)) + " span=" + std::to_string(span) +
+               " seed=" + std::to_string(random.Below(1'000)) + (reads ? " calls=read" : "") +
+               kExceptInfoLog;
+  const WriterEnd end = RunWriter(run);
+  const Judge judge{tally, life, &run};
+  tally->runs++;
+  tally->steps += end.acked - run.from;
+  const bool gave_up = WIFEXITED(end.status) && WEXITSTATUS(end.status) == kExitGaveUp;
+  const bool closed = WIFEXITED(end.status) && WEXITSTATUS(end.status) == 0;
+  if (!gave_up && !closed && !judge.KilledAsPlanned(end)) return false;
+  if (gave_up && span != kForEver) {
+    return judge.Violation("not usable again after the fault had passed: " + end.output);
+  }
+  tally->counts[span == 1          ? "one call failed"
+                : span == kForEver ? "every call failed from some moment on"
+                                   : "calls failed for a while"]++;
+  if (end.errors == 0 && !gave_up) {
+    tally->counts["not noticed by the writer"]++;
+  } else if (end.restarts == 0) {
+    tally->counts["went on without being opened anew"]++;
+  } else if (!gave_up) {
+    tally->counts["went on after being opened anew"]++;
+  }
+  return judge.Holds(end.acked, end.acked + 1);
+}
+
+}  // namespace
+
+Tally RunKills(const Settings& settings, const Progress& progress) {
+  return RunLives(settings, progress, KillTrial);
+}
+
+Tally RunPowerCuts(const Settings& settings, const Progress& progress) {
+  return RunLives(settings, progress, PowerTrial);
+}
+
+Tally RunFullDisks(const Settings& settings, const Progress& progress) {
+  return RunLives(settings, progress,
+                  [](Life* life, Tally* tally) { return ErrorTrial(life, tally, ENOSPC); });
+}
+
+Tally RunIoErrors(const Settings& settings, const Progress& progress) {
+  return RunLives(settings, progress,
+                  [](Life* life, Tally* tally) { return ErrorTrial(life, tally, EIO); });
+}
+
+}  // namespace deckwatch::simulation

@@ -1,0 +1,61 @@
+// What a power cut would take: bytes that were not fsynced, and changes of folders that were not
+// fsynced. Loaded into the writer as part of the fault library; plain calls of the system.
+//
+// The model is as strict as POSIX allows, one step short: creating and removing *folders* counts as
+// durable at once. A file's data is durable up to where it ended at its last fsync; folder entries
+// up to the last fsync of the folder.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace deckwatch::simulation {
+
+class Unsynced {
+ public:
+  Unsynced(std::string dir, std::string shadow, uint64_t seed)
+      : dir_(std::move(dir)), shadow_(std::move(shadow)), random_(seed) {}
+
+  // After the call has succeeded, except where named.
+  void Emptied(int fd);
+  void Created(const std::string& path, int fd);
+  void Linked(const std::string& path);
+  void FileSynced(int fd);
+  void FolderSynced(const std::string& folder);
+  void BeforeUnlink(const std::string& path);
+  void BeforeRename(const std::string& from, const std::string& to);
+
+  // Takes it all. Of each folder a prefix of the changes survives, of each file some of the
+  // unsynced bytes: none, a prefix, or any of the pages.
+  void Lose();
+
+ private:
+  enum class ChangeKind { kAdded, kRemoved, kRenamed };
+  struct Change {
+    ChangeKind kind = ChangeKind::kAdded;
+    std::string folder, path;
+    std::string from = {};
+    std::string shadow = {};  // what was at `path` before; empty: nothing
+  };
+  using FileId = std::pair<dev_t, ino_t>;
+
+  uint64_t Next();
+  std::string Keep(const std::string& path);
+  void LoseTails(const std::string& folder);
+  void LoseTail(const std::string& path, off_t synced, off_t size);
+
+  std::string dir_, shadow_;
+  uint64_t random_;
+  uint64_t kept_ = 0;
+  std::map<FileId, off_t> synced_;  // bytes of the files this process has written
+  std::vector<Change> changes_;
+};
+
+std::string FolderOf(const std::string& path);
+
+}  // namespace deckwatch::simulation
