@@ -50,6 +50,7 @@ Status Store::SealWindows(SealMode mode) {
   // The largest first: under pressure it is the one that helps.
   std::stable_sort(windows.begin(), windows.end(),
                    [](const WindowPtr& a, const WindowPtr& b) { return a->bytes() > b->bytes(); });
+  bool sealed = false;
   for (const WindowPtr& w : windows) {
     uint64_t all_bytes = 0;
     for (const WindowPtr& each : view()->windows) all_bytes += each->bytes();
@@ -59,7 +60,13 @@ Status Store::SealWindows(SealMode mode) {
       open = std::find(open_.begin(), open_.end(), w) != open_.end();
     }
     // One that is not open any more failed to seal before.
-    if (mode == SealMode::kAll || !open || SealIsDue(*w, all_bytes)) TRY(Seal(w));
+    if (mode != SealMode::kAll && open && !SealIsDue(*w, all_bytes)) continue;
+    TRY(Seal(w));
+    sealed = true;
+  }
+  // The log keeps the rows of sealed windows for as long as it is the only place of anything else.
+  for (const FamilyPtr& f : {meta_, series_, state_}) {
+    if (sealed) TRY(head_->Flush(f));
   }
   return {};
 }

@@ -208,6 +208,14 @@ TEST_F(StoreTest, KeepsStateRows) {
   EXPECT_EQ(keys, std::vector<std::string>{"a/2"});
 }
 
+TEST_F(StoreTest, LogLetsSealedRowsGo) {
+  const Labels labels{{kMetricName, "x"}};
+  for (int i = 0; i < 2'000; ++i) Append(labels, kNow - (2'000 - i) * 1'000, i * 1.5);
+  const uint64_t before = db_->Bytes()->log;
+  ASSERT_TRUE(db_->Compact().ok());
+  EXPECT_LT(db_->Bytes()->log, before / 10);
+}
+
 TEST_F(StoreTest, SnapshotIsAStoreOfItsOwn) {
   const Labels up{{"__name__", "up"}};
   Append(up, kNow - kHour, 1);
