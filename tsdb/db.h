@@ -7,8 +7,11 @@
 // the head are sealed into parts, parts are merged into larger ones, and retention drops whole
 // parts. Every byte is drawn in docs/formats.md.
 //
-// After an I/O error of the log nothing more is acknowledged: writes answer Unavailable, reads go
-// on, and opening the store anew recovers exactly what was acknowledged.
+// After an I/O error of the log nothing more is acknowledged: writes answer Unavailable and reads
+// go on from memory and parts, until the disk takes writes again; then the databases are closed and
+// opened anew and all goes on. Samples of a commit that failed may have vanished or be there,
+// always as a whole. When the disk fills up, samples are refused (Unavailable) while there is still
+// room for state, which goes on being stored.
 //
 // Thread-safe throughout. Close by destruction, after every Querier made from it is gone.
 #pragma once
@@ -26,6 +29,7 @@
 #include "base/state_store.h"
 #include "base/status.h"
 #include "base/storage.h"
+#include "tsdb/disk_guard.h"
 
 namespace deckwatch::tsdb {
 
@@ -39,6 +43,10 @@ struct DbOptions {
   uint64_t max_series = 0;         // active at once; 0: no limit
   const Clock* clock = Clock::Real();
   bool background = true;  // false: no threads; the owner calls Maintain()
+  // Kept back for a full disk (disk_guard.h). -1: 256 MiB, or 1 % of a smaller disk; without
+  // background, where nobody watches the disk, 0: none.
+  int64_t ballast_bytes = -1;
+  DiskGuard::Measure measure_disk = MeasureDisk;
 };
 
 // Numbers that only grow while the process lives, for the own metrics.
@@ -57,7 +65,7 @@ struct DbCounters {
   uint64_t log_bytes = 0;
   uint64_t log_syncs = 0;
   uint64_t log_sync_ns = 0;
-  uint64_t reopens = 0;  // of the databases after an I/O error; 0 while that takes a restart
+  uint64_t reopens = 0;  // of the databases after an I/O error
   uint64_t seals = 0;
   uint64_t seals_failed = 0;
   uint64_t merges = 0;
@@ -80,6 +88,9 @@ struct DbStats {
   uint64_t part_samples = 0;
   uint64_t part_bytes = 0;
   uint64_t cache_bytes = 0;
+  bool takes_samples = true;     // false: after an error of the log, or for a full disk
+  bool disk_is_low = false;      // merges wait
+  uint64_t disk_free_bytes = 0;  // when last measured; 0 without a ballast
 };
 
 struct NameCount {
@@ -120,7 +131,7 @@ class Db : public Appender, public Queryable, public StateStore {
 
   // ---- Maintenance, all safe beside reads and writes
   // Seals, merges and applies retention for what is due by the clock. Called by the background
-  // thread.
+  // thread. After an I/O error, tries to recover first.
   virtual Status Maintain() = 0;
   // Seals and merges everything as if its time had come; returns when done.
   virtual Status Compact() = 0;

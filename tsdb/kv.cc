@@ -1,14 +1,19 @@
 #include "tsdb/kv.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 
+#include "base/log.h"
 #include "base/mutex.h"
 
 namespace deckwatch::tsdb {
@@ -31,6 +36,19 @@ Status FromRocks(const rocksdb::Status& s) {
   if (s.IsInvalidArgument() || s.IsNotSupported()) return Status::Internal(text);
   return Status::Io(text);
 }
+
+// What RocksDB has to say goes to our log. Its own log file would end the process: the library is
+// built with assertions, and asserts that it never writes to a file that had an error.
+class RocksLog : public rocksdb::Logger {
+ public:
+  RocksLog() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char text[512];
+    if (std::vsnprintf(text, sizeof text, format, arguments) < 0) return;
+    LogWarn("rocksdb", {{"message", std::string(text)}});
+  }
+};
 
 rocksdb::BlockBasedTableOptions TableOptions(size_t block_bytes) {
   rocksdb::BlockBasedTableOptions t;
@@ -71,12 +89,13 @@ rocksdb::DBOptions DatabaseOptions() {
   o.max_total_wal_size = 64 << 20;  // a quiet family must not pin the log
   o.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   o.avoid_flush_during_recovery = true;  // what the log holds is read once more, but later
+  o.max_bgerror_resume_count = 0;        // 7.8 claims to have resumed when it has not: we reopen
   o.max_background_jobs = 2;
   o.max_open_files = -1;
   o.skip_stats_update_on_db_open = true;
+  o.verify_sst_unique_id_in_manifest = false;  // ingested files have none
   o.skip_checking_sst_file_sizes_on_db_open = true;
-  o.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  o.keep_log_file_num = 2;
+  o.info_log = std::make_shared<RocksLog>();
   o.stats_dump_period_sec = 0;
   o.stats_persist_period_sec = 0;
   return o;
@@ -96,18 +115,84 @@ size_t BlockCache::UsedBytes() const {
   return impl_->cache->GetUsage();
 }
 
-// Holds the database open as long as a handle is alive.
+// The open database, shared by all that point into it, which keep it open. Whoever uses `db` or a
+// handle is inside meanwhile; Reopen replaces them while nobody is.
+struct Database {
+  std::unique_ptr<rocksdb::DB> db;  // null: could not be opened again
+  std::atomic<bool> failed{false};
+
+  // May be entered again by the same thread: only a Reopen that is under way keeps one out.
+  void Enter() {
+    int n = inside_.load(std::memory_order_relaxed);
+    while (n < 0 || !inside_.compare_exchange_weak(n, n + 1, std::memory_order_acquire,
+                                                   std::memory_order_relaxed)) {
+      if (n < 0) inside_.wait(n);
+      n = inside_.load(std::memory_order_relaxed);
+    }
+  }
+  void Leave() {
+    if (inside_.fetch_sub(1, std::memory_order_release) == 1) inside_.notify_all();
+  }
+  void Lock() {
+    for (int n = 0; !inside_.compare_exchange_weak(n, -1, std::memory_order_acquire,
+                                                   std::memory_order_relaxed);
+         n = 0) {
+      if (n != 0) inside_.wait(n);
+    }
+  }
+  void Unlock() {
+    inside_.store(0, std::memory_order_release);
+    inside_.notify_all();
+  }
+  // An error of the disk: nothing more is written until the database is opened anew.
+  Status Written(const rocksdb::Status& s) {
+    if (!s.ok() && !s.IsNotFound() && !s.IsInvalidArgument()) failed = true;
+    return FromRocks(s);
+  }
+
+ private:
+  std::atomic<int> inside_{0};  // -1: being reopened
+};
+
+namespace {
+
+class Inside {
+ public:
+  explicit Inside(std::shared_ptr<Database> database) : database_(std::move(database)) {
+    database_->Enter();
+  }
+  ~Inside() {
+    if (database_ != nullptr) database_->Leave();
+  }
+  Inside(Inside&&) = default;
+  Inside& operator=(Inside&&) = delete;
+
+  rocksdb::DB* db() const { return database_->db.get(); }
+
+ private:
+  std::shared_ptr<Database> database_;
+};
+
+Status Closed(const std::string& what) {
+  return Status::Unavailable(what + ": closed after an error of the disk");
+}
+
+}  // namespace
+
 class Family {
  public:
-  Family(std::shared_ptr<rocksdb::DB> db, rocksdb::ColumnFamilyHandle* handle)
-      : db(std::move(db)), handle(handle), name(handle->GetName()) {}
-  ~Family() { (void)db->DestroyColumnFamilyHandle(handle); }
+  Family(std::shared_ptr<Database> database, rocksdb::ColumnFamilyHandle* handle)
+      : database(std::move(database)), name(handle->GetName()), handle(handle) {}
+  ~Family() {
+    const Inside inside(database);
+    if (handle != nullptr) (void)inside.db()->DestroyColumnFamilyHandle(handle);
+  }
   Family(const Family&) = delete;
   Family& operator=(const Family&) = delete;
 
-  const std::shared_ptr<rocksdb::DB> db;
-  rocksdb::ColumnFamilyHandle* const handle;
+  const std::shared_ptr<Database> database;
   const std::string name;
+  rocksdb::ColumnFamilyHandle* handle;  // null: gone with a Reopen
 };
 const std::string& FamilyName(const FamilyPtr& family) {
   return family->name;
@@ -115,19 +200,30 @@ const std::string& FamilyName(const FamilyPtr& family) {
 
 struct KvBatch::Impl {
   rocksdb::WriteBatch batch;
+  Status error;  // of a family that is gone; met by Write
 };
 KvBatch::KvBatch() : impl_(std::make_unique<Impl>()) {}
 KvBatch::~KvBatch() = default;
 KvBatch::KvBatch(KvBatch&&) noexcept = default;
 KvBatch& KvBatch::operator=(KvBatch&&) noexcept = default;
 void KvBatch::Put(const FamilyPtr& family, std::string_view key, std::string_view value) {
+  const Inside inside(family->database);
+  if (family->handle == nullptr) {
+    impl_->error = Closed(family->name);
+    return;
+  }
   (void)impl_->batch.Put(family->handle, Slice(key), Slice(value));
 }
 void KvBatch::Delete(const FamilyPtr& family, std::string_view key) {
+  const Inside inside(family->database);
+  if (family->handle == nullptr) {
+    impl_->error = Closed(family->name);
+    return;
+  }
   (void)impl_->batch.Delete(family->handle, Slice(key));
 }
 bool KvBatch::empty() const {
-  return impl_->batch.Count() == 0;
+  return impl_->batch.Count() == 0 && impl_->error.ok();
 }
 size_t KvBatch::bytes() const {
   return impl_->batch.GetDataSize();
@@ -135,15 +231,16 @@ size_t KvBatch::bytes() const {
 
 struct KvIterator::Impl {
   FamilyPtr family;
-  std::unique_ptr<rocksdb::Iterator> it;
+  Inside inside;
+  std::unique_ptr<rocksdb::Iterator> it;  // null when the family is gone
 };
 KvIterator::KvIterator(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 KvIterator::~KvIterator() = default;
 void KvIterator::Seek(std::string_view key) {
-  impl_->it->Seek(Slice(key));
+  if (impl_->it != nullptr) impl_->it->Seek(Slice(key));
 }
 bool KvIterator::Valid() const {
-  return impl_->it->Valid();
+  return impl_->it != nullptr && impl_->it->Valid();
 }
 void KvIterator::Next() {
   impl_->it->Next();
@@ -155,14 +252,17 @@ std::string_view KvIterator::value() const {
   return View(impl_->it->value());
 }
 Status KvIterator::status() const {
+  if (impl_->it == nullptr) return Closed(impl_->family->name);
   return FromRocks(impl_->it->status());
 }
 
 struct KvValue::Impl {
+  explicit Impl(const FamilyPtr& family) : family(family), inside(family->database) {}
   FamilyPtr family;
+  Inside inside;
   rocksdb::PinnableSlice slice;
 };
-KvValue::KvValue() : impl_(std::make_unique<Impl>()) {}
+KvValue::KvValue(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 KvValue::~KvValue() = default;
 KvValue::KvValue(KvValue&&) noexcept = default;
 KvValue& KvValue::operator=(KvValue&&) noexcept = default;
@@ -186,6 +286,7 @@ Result<std::unique_ptr<SstWriter>> SstWriter::Create(const std::string& path, Op
   o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   o.compression = rocksdb::kZSTD;
   o.compression_opts.level = options.zstd_level;
+  o.info_log = std::make_shared<RocksLog>();
   auto impl = std::make_unique<Impl>(o);
   impl->path = path;
   TRY(FromRocks(impl->writer.Open(path)).Annotate("create " + path));
@@ -208,23 +309,16 @@ Result<uint64_t> SstWriter::Finish() {
   return info.file_size;
 }
 
-struct Kv::Impl {
-  std::shared_ptr<BlockCache> cache;
-  FamilyKind (*kind_of)(std::string_view) = nullptr;
-  std::shared_ptr<rocksdb::DB> db;
-  mutable Mutex mutex;
-  std::vector<FamilyPtr> families GUARDED_BY(mutex);
+namespace {
+
+struct OpenedDatabase {
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
 };
 
-Kv::Kv(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Kv::~Kv() = default;
-
-Result<std::unique_ptr<Kv>> Kv::Open(const std::string& path, std::shared_ptr<BlockCache> cache,
-                                     FamilyKind (*kind_of)(std::string_view), OnDamage on_damage) {
-  std::error_code ec;
-  std::filesystem::create_directories(path, ec);
-  if (ec) return Status::Io("create directory " + path + ": " + ec.message());
-
+Result<OpenedDatabase> OpenRocks(const std::string& path,
+                                 const std::shared_ptr<rocksdb::Cache>& cache,
+                                 FamilyKind (*kind_of)(std::string_view), OnDamage on_damage) {
   rocksdb::DBOptions db_options = DatabaseOptions();
   db_options.paranoid_checks = on_damage == OnDamage::kRefuse;
   std::vector<std::string> names;
@@ -236,11 +330,11 @@ Result<std::unique_ptr<Kv>> Kv::Open(const std::string& path, std::shared_ptr<Bl
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : names) {
-    descriptors.emplace_back(name, FamilyOptions(kind_of(name), cache->impl_->cache));
+    descriptors.emplace_back(name, FamilyOptions(kind_of(name), cache));
   }
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  OpenedDatabase opened;
   rocksdb::DB* raw = nullptr;
-  const auto s = rocksdb::DB::Open(db_options, path, descriptors, &handles, &raw);
+  const auto s = rocksdb::DB::Open(db_options, path, descriptors, &opened.handles, &raw);
   if (!s.ok()) {
     if (s.ToString().find("LOCK") != std::string::npos &&
         s.ToString().find("lock") != std::string::npos) {
@@ -249,15 +343,89 @@ Result<std::unique_ptr<Kv>> Kv::Open(const std::string& path, std::shared_ptr<Bl
     }
     return FromRocks(s).Annotate("open " + path);
   }
+  opened.db.reset(raw);
+  return opened;
+}
+
+}  // namespace
+
+struct Kv::Impl {
+  std::string path;
+  std::shared_ptr<BlockCache> cache;
+  FamilyKind (*kind_of)(std::string_view) = nullptr;
+  OnDamage on_damage = OnDamage::kRefuse;
+  std::shared_ptr<Database> database = std::make_shared<Database>();
+  mutable Mutex mutex;
+  std::vector<FamilyPtr> families GUARDED_BY(mutex);
+  std::vector<std::weak_ptr<Family>> dropped GUARDED_BY(mutex);  // perhaps still read
+
+  Status Open();
+};
+
+// Alone in the database, or before anybody else knows it.
+Status Kv::Impl::Open() {
+  TRY_ASSIGN(OpenedDatabase opened, OpenRocks(path, cache->impl_->cache, kind_of, on_damage));
+  database->db = std::move(opened.db);
+  MutexLock lock(mutex);
+  std::vector<FamilyPtr> found;
+  for (rocksdb::ColumnFamilyHandle* handle : opened.handles) {
+    const auto known = std::find_if(families.begin(), families.end(), [&](const FamilyPtr& f) {
+      return f->name == handle->GetName();
+    });
+    if (known == families.end()) {
+      found.push_back(std::make_shared<Family>(database, handle));
+    } else {
+      (*known)->handle = handle;
+      found.push_back(*known);
+    }
+  }
+  families = std::move(found);
+  return {};
+}
+
+Kv::Kv(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Kv::~Kv() = default;
+
+Result<std::unique_ptr<Kv>> Kv::Open(const std::string& path, std::shared_ptr<BlockCache> cache,
+                                     FamilyKind (*kind_of)(std::string_view), OnDamage on_damage) {
+  std::error_code ec;
+  std::filesystem::create_directories(path, ec);
+  if (ec) return Status::Io("create directory " + path + ": " + ec.message());
   auto impl = std::make_unique<Impl>();
+  impl->path = path;
   impl->cache = std::move(cache);
   impl->kind_of = kind_of;
-  impl->db.reset(raw);
-  {
-    MutexLock lock(impl->mutex);
-    for (auto* h : handles) impl->families.push_back(std::make_shared<Family>(impl->db, h));
-  }
+  impl->on_damage = on_damage;
+  TRY(impl->Open());
   return std::unique_ptr<Kv>(new Kv(std::move(impl)));
+}
+
+Status Kv::Reopen() {
+  // Let go of after the database is unlocked: the last holder of a family enters it.
+  std::vector<FamilyPtr> alive;
+  {
+    MutexLock lock(impl_->mutex);
+    alive = impl_->families;
+    for (const auto& weak : impl_->dropped) {
+      if (FamilyPtr f = weak.lock(); f != nullptr) alive.push_back(std::move(f));
+    }
+    impl_->dropped.clear();
+  }
+  Database& d = *impl_->database;
+  d.Lock();
+  for (const FamilyPtr& f : alive) {
+    if (f->handle != nullptr) (void)d.db->DestroyColumnFamilyHandle(f->handle);
+    f->handle = nullptr;
+  }
+  d.db.reset();
+  const Status s = impl_->Open();
+  d.failed = !s.ok();
+  d.Unlock();
+  return s;
+}
+
+bool Kv::failed() const {
+  return impl_->database->failed;
 }
 
 std::vector<FamilyPtr> Kv::Families() const {
@@ -269,37 +437,51 @@ Result<FamilyPtr> Kv::GetOrCreate(const std::string& name) {
   for (const FamilyPtr& f : Families()) {
     if (f->name == name) return f;
   }
+  const Inside inside(impl_->database);
+  if (failed()) return Closed(impl_->path);
   rocksdb::ColumnFamilyHandle* handle = nullptr;
-  TRY(FromRocks(impl_->db->CreateColumnFamily(
-                    FamilyOptions(impl_->kind_of(name), impl_->cache->impl_->cache), name, &handle))
+  TRY(impl_->database
+          ->Written(inside.db()->CreateColumnFamily(
+              FamilyOptions(impl_->kind_of(name), impl_->cache->impl_->cache), name, &handle))
           .Annotate("create family " + name));
-  auto family = std::make_shared<Family>(impl_->db, handle);
+  auto family = std::make_shared<Family>(impl_->database, handle);
   MutexLock lock(impl_->mutex);
   impl_->families.push_back(family);
   return family;
 }
 
 Status Kv::Drop(const FamilyPtr& family) {
-  TRY(FromRocks(impl_->db->DropColumnFamily(family->handle)).Annotate("drop " + family->name));
+  const Inside inside(impl_->database);
+  if (failed()) return Closed(impl_->path);
+  if (family->handle == nullptr) return {};  // gone already
+  TRY(impl_->database->Written(inside.db()->DropColumnFamily(family->handle))
+          .Annotate("drop " + family->name));
   MutexLock lock(impl_->mutex);
   std::erase(impl_->families, family);
+  std::erase_if(impl_->dropped, [](const auto& weak) { return weak.expired(); });
+  impl_->dropped.push_back(family);
   return {};
 }
 
 Status Kv::Write(KvBatch* batch, bool sync) {
+  TRY(batch->impl_->error);
+  const Inside inside(impl_->database);
+  if (failed()) return Closed(impl_->path);
   rocksdb::WriteOptions o;
   o.sync = sync;
-  return FromRocks(impl_->db->Write(o, &batch->impl_->batch));
+  return impl_->database->Written(inside.db()->Write(o, &batch->impl_->batch));
 }
 
 Status Kv::SyncLog() {
-  return FromRocks(impl_->db->SyncWAL());
+  const Inside inside(impl_->database);
+  if (failed()) return Closed(impl_->path);  // a second fsync would lie
+  return impl_->database->Written(inside.db()->SyncWAL());
 }
 
 Result<KvValue> Kv::Get(const FamilyPtr& family, std::string_view key) const {
-  KvValue v;
-  v.impl_->family = family;
-  TRY(FromRocks(impl_->db->Get({}, family->handle, Slice(key), &v.impl_->slice)));
+  KvValue v(std::make_unique<KvValue::Impl>(family));
+  if (family->handle == nullptr) return Closed(family->name);
+  TRY(FromRocks(v.impl_->inside.db()->Get({}, family->handle, Slice(key), &v.impl_->slice)));
   return v;
 }
 
@@ -309,53 +491,68 @@ std::unique_ptr<KvIterator> Kv::NewIterator(const FamilyPtr& family, bool sequen
     o.readahead_size = 1 << 20;
     o.fill_cache = false;
   }
-  auto impl = std::make_unique<KvIterator::Impl>();
-  impl->family = family;
-  impl->it.reset(impl_->db->NewIterator(o, family->handle));
+  auto impl = std::unique_ptr<KvIterator::Impl>(
+      new KvIterator::Impl{.family = family, .inside = Inside(family->database), .it = nullptr});
+  if (family->handle != nullptr) impl->it.reset(impl->inside.db()->NewIterator(o, family->handle));
   return std::unique_ptr<KvIterator>(new KvIterator(std::move(impl)));
 }
 
 Status Kv::Ingest(const FamilyPtr& family, const std::vector<std::string>& files) {
+  const Inside inside(impl_->database);
+  if (failed() || family->handle == nullptr) return Closed(family->name);
   rocksdb::IngestExternalFileOptions o;
   o.move_files = true;
   o.write_global_seqno = false;
-  return FromRocks(impl_->db->IngestExternalFile(family->handle, files, o))
+  return impl_->database->Written(inside.db()->IngestExternalFile(family->handle, files, o))
       .Annotate("ingest into " + family->name);
 }
 
 Status Kv::Flush(const FamilyPtr& family) {
-  return FromRocks(impl_->db->Flush({}, family->handle)).Annotate("flush " + family->name);
+  const Inside inside(impl_->database);
+  if (failed() || family->handle == nullptr) return Closed(family->name);
+  return impl_->database->Written(inside.db()->Flush({}, family->handle))
+      .Annotate("flush " + family->name);
 }
 
 Status Kv::Checkpoint(const std::string& path) {
+  const Inside inside(impl_->database);
+  if (failed()) return Closed(impl_->path);
   rocksdb::Checkpoint* raw = nullptr;
-  TRY(FromRocks(rocksdb::Checkpoint::Create(impl_->db.get(), &raw)));
+  TRY(FromRocks(rocksdb::Checkpoint::Create(inside.db(), &raw)));
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
   return FromRocks(checkpoint->CreateCheckpoint(path)).Annotate("checkpoint " + path);
 }
 
 Status Kv::VerifyChecksums() const {
-  return FromRocks(impl_->db->VerifyChecksum());
+  const Inside inside(impl_->database);
+  if (inside.db() == nullptr) return Closed(impl_->path);
+  return FromRocks(inside.db()->VerifyChecksum());
 }
 
 uint64_t Kv::FileBytes(const FamilyPtr& family) const {
+  const Inside inside(impl_->database);
   uint64_t n = 0;
-  impl_->db->GetIntProperty(family->handle, rocksdb::DB::Properties::kTotalSstFilesSize, &n);
+  if (family->handle == nullptr) return n;
+  inside.db()->GetIntProperty(family->handle, rocksdb::DB::Properties::kTotalSstFilesSize, &n);
   return n;
 }
 
 uint64_t Kv::LogBytes() const {
+  const Inside inside(impl_->database);
   rocksdb::VectorLogPtr files;
-  if (!impl_->db->GetSortedWalFiles(files).ok()) return 0;
+  if (inside.db() == nullptr || !inside.db()->GetSortedWalFiles(files).ok()) return 0;
   uint64_t n = 0;
   for (const auto& f : files) n += f->SizeFileBytes();
   return n;
 }
 
 uint64_t Kv::MemoryBytes() const {
+  const Inside inside(impl_->database);
+  if (inside.db() == nullptr) return 0;
   uint64_t tables = 0, readers = 0;
-  impl_->db->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &tables);
-  impl_->db->GetAggregatedIntProperty(rocksdb::DB::Properties::kEstimateTableReadersMem, &readers);
+  inside.db()->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &tables);
+  inside.db()->GetAggregatedIntProperty(rocksdb::DB::Properties::kEstimateTableReadersMem,
+                                        &readers);
   return tables + readers;
 }
 

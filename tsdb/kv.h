@@ -80,7 +80,6 @@ class KvIterator {
 // A value inside the block cache or a buffer of its own; valid while this object lives.
 class KvValue {
  public:
-  KvValue();
   ~KvValue();
   KvValue(KvValue&&) noexcept;
   KvValue& operator=(KvValue&&) noexcept;
@@ -89,6 +88,7 @@ class KvValue {
  private:
   friend class Kv;
   struct Impl;
+  explicit KvValue(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 
@@ -112,6 +112,7 @@ class SstWriter {
   std::unique_ptr<Impl> impl_;
 };
 
+// Thread-safe.
 class Kv {
  public:
   // Creates the directory when missing. `kind_of` names the kind of each family found. Unavailable
@@ -122,13 +123,21 @@ class Kv {
                                           OnDamage on_damage);
   ~Kv();
 
+  // Closes the database, whatever state an error left it in, and opens it again, reading its log.
+  // Families stay valid; those that were dropped, or that the disk does not know, answer
+  // Unavailable from then on. Waits for iterators and values to go, and others wait for it; on
+  // error everything answers Unavailable until the next try.
+  Status Reopen();
+  // A write, an fsync or a change of families failed: all of them answer Unavailable until Reopen.
+  // Reading goes on.
+  bool failed() const;
+
   std::vector<FamilyPtr> Families() const;  // as of Open and later creations, minus dropped ones
   // The existing one, or a new one.
   Result<FamilyPtr> GetOrCreate(const std::string& name);
   Status Drop(const FamilyPtr& family);
 
-  // In the log, and so safe from kill -9, on return; `sync`: from a power cut as well. After an
-  // error the database takes no more writes: close it and open it again.
+  // In the log, and so safe from kill -9, on return; `sync`: from a power cut as well.
   Status Write(KvBatch* batch, bool sync);
   Status SyncLog();
   // NotFound when there is no such key.

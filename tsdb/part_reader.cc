@@ -150,6 +150,7 @@ bool DecodeHistogramColumn(Reader* in, uint64_t n, size_t first, size_t count,
 }  // namespace
 
 Status PartReader::Damaged(std::string_view what, const Status& cause) const {
+  if (cause.code() == StatusCode::kUnavailable) return cause;  // not damaged: not now
   const std::string reason = cause.ok() ? "" : " (" + cause.message() + ")";
   return Status::Corruption("part " + std::to_string(id_) + " (" + FormatRfc3339Ms(meta_.min_ms) +
                             " to " + FormatRfc3339Ms(meta_.max_ms) + "): " + std::string(what) +

@@ -241,6 +241,15 @@ void SeriesIndex::MarkDurable(std::span<const uint32_t> ids) {
   }
 }
 
+void SeriesIndex::SetDurable(std::span<const uint32_t> ids) {
+  MutexLock lock(mutex_);
+  size_t at = 0;
+  for (uint32_t id = 1; id < next_id_; ++id) {
+    while (at < ids.size() && ids[at] < id) ++at;
+    if (Series* s = At(id); s != nullptr) s->durable = at < ids.size() && ids[at] == id;
+  }
+}
+
 void SeriesIndex::Remove(std::span<const uint32_t> ids) {
   MutexLock lock(mutex_);
   std::vector<uint32_t> touched;

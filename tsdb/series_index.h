@@ -43,6 +43,8 @@ class SeriesIndex : public PostingsSource {
   // Puts back a series read from the registry. False when it is there already.
   bool Restore(uint32_t id, uint64_t group_key, uint32_t column, LabelsView labels);
   void MarkDurable(std::span<const uint32_t> ids);
+  // Exactly the given ones are durable; ascending.
+  void SetDurable(std::span<const uint32_t> ids);
   // Forgets series; their numbers stay unknown for ever.
   void Remove(std::span<const uint32_t> ids);
   // The next number to give is at least this.

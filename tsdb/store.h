@@ -1,11 +1,12 @@
 // The one implementation of Db. The files: store_open.cc (start, recovery), store_write.cc
 // (commit), store_read.cc (queriers), store_maintain.cc (seal, merge, retention, deletes),
-// store_stats.cc.
+// store_recover.cc (after an error of the disk), store_stats.cc.
 //
 // Locks, in the order in which they are taken:
 //   maintenance_turn_   one seal, merge or delete at a time; held across their I/O
 //   a group's turn      one commit per group at a time; held across its log write, so that the log
 //                       has the rows of a group in the order of memory
+//   create_turn_        one window is made at a time
 //   mutex_              the view and small state; never held across I/O
 // Queries take none of the first two.
 #pragma once
@@ -22,6 +23,7 @@
 #include "base/mutex.h"
 #include "tsdb/compaction.h"
 #include "tsdb/db.h"
+#include "tsdb/disk_guard.h"
 #include "tsdb/exemplars.h"
 #include "tsdb/kv.h"
 #include "tsdb/part_reader.h"
@@ -76,7 +78,7 @@ class Store : public Db {
   struct Counters {
     Counter appended{0}, late{0}, duplicate{0}, conflicting{0}, too_old{0}, too_far_ahead{0};
     Counter commits{0}, log_bytes{0}, log_syncs{0}, log_sync_ns{0};
-    Counter seals{0}, seals_failed{0}, merges{0}, merges_failed{0};
+    Counter reopens{0}, seals{0}, seals_failed{0}, merges{0}, merges_failed{0};
     Counter dropped_by_time{0}, dropped_by_size{0}, corruptions{0}, removed{0};
   };
   // One sample of a batch, sorted by (group, time).
@@ -95,7 +97,9 @@ class Store : public Db {
   Status LoadRegistry();
   void PrepareWindows();
   void ReadRows(const Window& window, uint64_t group_key, GroupWindow* out) const;
-  void RunBackground(std::stop_token stop);
+  void RunLog(std::stop_token stop);
+  void RunMaintenance(std::stop_token stop);
+  void SyncLog();
   // ---- store_write.cc
   Status CollectPending(const WriteBatch& batch, std::vector<Pending>* pending,
                         AppendResult* result);
@@ -112,6 +116,7 @@ class Store : public Db {
   void AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* batch);
   Status WriteHead(KvBatch* batch);
   Status CheckUsable() const;
+  Status CheckTakesSamples() const;
   Mutex& Turn(uint32_t group);
   // ---- store_maintain.cc
   enum class SealMode { kDue, kAll };
@@ -130,6 +135,13 @@ class Store : public Db {
   Status DropStaleTombstones() REQUIRES(maintenance_turn_);
   void RemoveIdleSeries() REQUIRES(maintenance_turn_);
   std::string ScratchDirectory(uint64_t part) const;
+  bool MayMerge() const;
+  // ---- store_recover.cc
+  void Fail(const char* what, const Status& cause);
+  bool HasFailed() const { return failed_ || head_->failed() || parts_->failed(); }
+  Status Recover() REQUIRES(maintenance_turn_);
+  Status RestoreMeta();
+  Status RestoreRegistry();
   // ---- store_stats.cc
   uint64_t PartBytes(const View& view) const;
 
@@ -142,12 +154,14 @@ class Store : public Db {
   friend class StoreSeriesSet;
 
   const DbOptions options_;
+  DiskGuard disk_;
   std::shared_ptr<BlockCache> cache_;
   std::unique_ptr<Kv> head_, parts_;
   FamilyPtr meta_, series_, state_;
   SeriesIndex index_;
   mutable Counters counters_;
-  std::atomic<bool> failed_{false};  // the log refused a write: nothing more is acknowledged
+  // The log refused a write or an fsync: nothing more is acknowledged until Recover.
+  std::atomic<bool> failed_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> unsynced_{false};  // the log has bytes that were not fsynced
 
@@ -156,7 +170,7 @@ class Store : public Db {
 
   Mutex turns_mutex_;
   std::vector<std::unique_ptr<Mutex>> turns_ GUARDED_BY(turns_mutex_);
-  Mutex create_turn_;  // one window is made at a time
+  Mutex create_turn_;
 
   mutable Mutex mutex_;
   ViewPtr view_ GUARDED_BY(mutex_);
@@ -167,13 +181,16 @@ class Store : public Db {
   std::map<std::string, MetricMetadata, std::less<>> metadata_ GUARDED_BY(mutex_);
   ExemplarRing exemplars_;  // has a lock of its own
 
-  std::jthread background_;
-  std::jthread loader_;  // reads what start left unread
+  std::jthread log_;         // syncs the log and watches the disk
+  std::jthread maintainer_;  // all that may take long
+  std::jthread loader_;      // reads what start left unread
 };
 
 // The families' names and the keys of meta (docs/formats.md).
 std::string NumberedName(std::string_view prefix, uint64_t number);
 bool ParseNumberedName(std::string_view name, std::string_view prefix, uint64_t* number);
 std::string MetaKey(char kind, uint64_t number);
+std::string WindowValue(const Window::Info& info);
+std::string MetadataValue(const MetricMetadata& m);
 
 }  // namespace deckwatch::tsdb

@@ -27,6 +27,7 @@ std::string Store::ScratchDirectory(uint64_t part) const {
 }
 
 void Store::ReportCorruption(const Status& status) const {
+  if (status.code() != StatusCode::kCorruption) return;
   // Each series of a lost block comes here: say it ever more rarely.
   if (const uint64_t n = ++counters_.corruptions; (n & (n - 1)) != 0) return;
   LogError("stored samples cannot be read", {{"error", status}});
@@ -249,7 +250,7 @@ Status Store::MergeParts(MergeMode mode, const std::function<bool()>& keep_going
     if (plan.parts.empty()) return {};
     const Status s = MergeOnce(plan, keep_going);
     if (s.ok()) continue;
-    if (s.code() == StatusCode::kCancelled) return s;
+    if (s.code() == StatusCode::kCancelled) return s.Annotate("merge");
     counters_.merges_failed++;
     if (s.code() != StatusCode::kCorruption) return s.Annotate("merge");
     // Damaged parts stay as they are: reads still give what can be read.
@@ -317,15 +318,24 @@ Status Store::DropStaleTombstones() {
 
 // ---- entry points
 
+// A merge needs room for what it writes before what it replaces is gone.
+bool Store::MayMerge() const {
+  return !stopping_ && !failed_ && disk_.level() == DiskGuard::Level::kPlenty;
+}
+
 Status Store::Maintain() {
   MutexLock turn(maintenance_turn_);
-  TRY(CheckUsable());
+  const DiskGuard::Level room = disk_.Check();
+  TRY(Recover());
+  TRY(ApplyRetention());
+  if (room == DiskGuard::Level::kFull) return {};  // sealing gives room back, but takes it first
   const uint64_t seals = counters_.seals;
   TRY(SealWindows(SealMode::kDue));
   if (counters_.seals != seals) RemoveIdleSeries();
   for (const PartPtr& p : view()->parts) p->ForgetUnused();
-  TRY(ApplyRetention());
-  TRY(MergeParts(MergeMode::kDue, [this] { return !stopping_; }));
+  if (!MayMerge()) return {};
+  disk_.Refill();
+  TRY(MergeParts(MergeMode::kDue, [this] { return MayMerge(); }));
   return DropStaleTombstones();
 }
 
@@ -334,7 +344,7 @@ Status Store::Compact() {
   TRY(CheckUsable());
   TRY(SealWindows(SealMode::kAll));
   TRY(ApplyRetention());
-  TRY(MergeParts(MergeMode::kAll, [this] { return !stopping_; }));
+  TRY(MergeParts(MergeMode::kAll, [this] { return MayMerge(); }));
   return DropStaleTombstones();
 }
 
@@ -371,7 +381,7 @@ Status Store::CleanTombstones() {
     const bool covered = std::any_of(v->tombstones.begin(), v->tombstones.end(),
                                      [&](const auto& t) { return t->Covers(*p); });
     if (!covered) continue;
-    TRY(MergeOnce({{p->id()}, p->meta().level}, [this] { return !stopping_; }));
+    TRY(MergeOnce({{p->id()}, p->meta().level}, [this] { return MayMerge(); }));
   }
   return DropStaleTombstones();
 }

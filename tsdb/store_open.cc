@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kExemplars = 100'000;
 constexpr int64_t kMaintainEveryMs = 5'000;
+constexpr int64_t kCheckDiskEveryMs = 1'000;
 
 FamilyKind HeadKind(std::string_view family) {
   return family.starts_with("rows.") ? FamilyKind::kRows : FamilyKind::kSmall;
@@ -43,6 +44,20 @@ std::string MetaKey(char kind, uint64_t number) {
   return key;
 }
 
+std::string WindowValue(const Window::Info& info) {
+  std::string value;
+  PutSignedVarint(&value, info.start_ms);
+  PutSignedVarint(&value, info.end_ms);
+  return value;
+}
+
+std::string MetadataValue(const MetricMetadata& m) {
+  std::string value(1, static_cast<char>(m.type));
+  PutString(&value, m.help);
+  PutString(&value, m.unit);
+  return value;
+}
+
 Result<std::unique_ptr<Db>> Db::Open(const DbOptions& options) {
   auto store = std::make_unique<Store>(options);
   TRY(store->Start().Annotate("store " + options.path));
@@ -50,15 +65,19 @@ Result<std::unique_ptr<Db>> Db::Open(const DbOptions& options) {
 }
 
 Store::Store(const DbOptions& options)
-    : options_(options), index_(options.max_series), exemplars_(kExemplars) {}
+    : options_(options),
+      disk_(options.path,
+            options.ballast_bytes < 0 && !options.background ? 0 : options.ballast_bytes,
+            options.measure_disk),
+      index_(options.max_series),
+      exemplars_(kExemplars) {}
 
 Store::~Store() {
   stopping_ = true;
-  background_ = {};  // asks it to stop and waits
+  maintainer_ = {};  // asks it to stop and waits
+  log_ = {};
   loader_ = {};
-  if (head_ != nullptr && unsynced_ && !failed_) {
-    if (const Status s = head_->SyncLog(); !s.ok()) LogError("sync at close", {{"error", s}});
-  }
+  if (head_ != nullptr) SyncLog();
 }
 
 Status Store::Start() {
@@ -84,14 +103,21 @@ Status Store::Start() {
         if (!stop.stop_requested()) w->LoadAll();
       }
     });
-    background_ = StartThread("tsdb", [this](std::stop_token stop) { RunBackground(stop); });
+    log_ = StartThread("tsdb-log", [this](std::stop_token stop) { RunLog(stop); });
+    maintainer_ = StartThread("tsdb", [this](std::stop_token stop) { RunMaintenance(stop); });
   }
   return {};
 }
 
 Status Store::OpenDatabases() {
   cache_ = std::make_shared<BlockCache>(static_cast<size_t>(options_.memory_bytes / 4));
-  TRY_ASSIGN(head_, Kv::Open(options_.path + "/head", cache_, HeadKind, OnDamage::kRefuse));
+  auto head = Kv::Open(options_.path + "/head", cache_, HeadKind, OnDamage::kRefuse);
+  if (head.status().code() == StatusCode::kCorruption) {
+    counters_.corruptions++;
+    LogError("the head is damaged: what cannot be read is lost", {{"error", head.status()}});
+    head = Kv::Open(options_.path + "/head", cache_, HeadKind, OnDamage::kOpen);
+  }
+  TRY_ASSIGN(head_, std::move(head));
   TRY_ASSIGN(parts_, Kv::Open(options_.path + "/parts", cache_, PartsKind, OnDamage::kOpen));
   TRY_ASSIGN(meta_, head_->GetOrCreate("meta"));
   TRY_ASSIGN(series_, head_->GetOrCreate("series"));
@@ -118,10 +144,13 @@ Status Store::LoadMeta() {
       value.GetSignedVarint(&info.start_ms);
       if (!value.GetSignedVarint(&info.end_ms)) return Status::Corruption("window meta is damaged");
       const auto f = families.find(NumberedName("rows.", number));
-      if (f == families.end())
-        return Status::Corruption("rows of window " + std::to_string(number) + " are missing");
-      loaded.windows.push_back(std::make_shared<Window>(info, f->second));
       next_window_ = number + 1;
+      if (f == families.end()) {
+        counters_.corruptions++;
+        LogError("the rows of an open window are lost", {{"window", number}});
+        continue;
+      }
+      loaded.windows.push_back(std::make_shared<Window>(info, f->second));
     } else if (kind == 'P') {
       next_part_ = std::max(next_part_, number + 1);
       const auto meta = PartMeta::Decode(it->value());
@@ -234,31 +263,52 @@ void Store::ReadRows(const Window& window, uint64_t group_key, GroupWindow* out)
   }
 }
 
-void Store::RunBackground(std::stop_token stop) {
+void Store::SyncLog() {
+  if (failed_ || !unsynced_.exchange(false)) return;
+  const int64_t from_ns = options_.clock->MonotonicNs();
+  if (const Status s = head_->SyncLog(); !s.ok()) Fail("cannot sync the log", s);
+  counters_.log_syncs++;
+  counters_.log_sync_ns += static_cast<uint64_t>(options_.clock->MonotonicNs() - from_ns);
+}
+
+// Nothing here may take long: the sync interval is a promise.
+void Store::RunLog(std::stop_token stop) {
   Mutex idle;
   CondVar never;
-  int64_t maintained_ms = options_.clock->MonotonicMs();
-  const int64_t tick_ms = options_.sync_interval_ms > 0 ? options_.sync_interval_ms : 1'000;
+  int64_t checked_ms = options_.clock->MonotonicMs();
+  const int64_t tick_ms =
+      options_.sync_interval_ms > 0 ? options_.sync_interval_ms : kCheckDiskEveryMs;
   while (!stop.stop_requested()) {
     {
       MutexLock lock(idle);
       never.WaitFor(idle, stop, tick_ms, [] { return false; });
     }
-    if (unsynced_.exchange(false) && !failed_) {
-      const int64_t from_ns = options_.clock->MonotonicNs();
-      if (const Status s = head_->SyncLog(); !s.ok()) {
-        failed_ = true;
-        LogError("cannot sync the log: nothing more is acknowledged", {{"error", s}});
-      }
-      counters_.log_syncs++;
-      counters_.log_sync_ns += static_cast<uint64_t>(options_.clock->MonotonicNs() - from_ns);
+    SyncLog();
+    const int64_t now_ms = options_.clock->MonotonicMs();
+    if (now_ms - checked_ms < kCheckDiskEveryMs) continue;
+    checked_ms = now_ms;
+    disk_.Check();
+  }
+}
+
+void Store::RunMaintenance(std::stop_token stop) {
+  Mutex idle;
+  CondVar never;
+  int64_t maintained_ms = options_.clock->MonotonicMs();
+  bool recovering = false;
+  while (!stop.stop_requested()) {
+    {
+      MutexLock lock(idle);
+      never.WaitFor(idle, stop, kCheckDiskEveryMs, [] { return false; });
     }
     const int64_t now_ms = options_.clock->MonotonicMs();
-    if (now_ms - maintained_ms < kMaintainEveryMs) continue;
+    if (!HasFailed() && now_ms - maintained_ms < kMaintainEveryMs) continue;
     maintained_ms = now_ms;
-    if (const Status s = Maintain(); !s.ok() && s.code() != StatusCode::kCancelled) {
+    const Status s = Maintain();
+    if (!s.ok() && s.code() != StatusCode::kCancelled && !recovering) {
       LogError("maintenance of the store", {{"error", s}});
     }
+    recovering = !s.ok() && HasFailed();  // said once
   }
 }
 

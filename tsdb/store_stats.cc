@@ -30,7 +30,7 @@ DbStats Store::Stats() const {
                 .log_bytes = c.log_bytes,
                 .log_syncs = c.log_syncs,
                 .log_sync_ns = c.log_sync_ns,
-                .reopens = 0,
+                .reopens = c.reopens,
                 .seals = c.seals,
                 .seals_failed = c.seals_failed,
                 .merges = c.merges,
@@ -55,6 +55,9 @@ DbStats Store::Stats() const {
   }
   s.part_bytes = PartBytes(*v);
   s.cache_bytes = cache_->UsedBytes();
+  s.takes_samples = CheckTakesSamples().ok();
+  s.disk_is_low = disk_.level() != DiskGuard::Level::kPlenty;
+  s.disk_free_bytes = disk_.free_bytes();
   return s;
 }
 

@@ -43,13 +43,19 @@ struct Store::CommitScope {
 
 Status Store::Resolve(std::span<const LabelsView> labels, uint64_t group,
                       std::span<SeriesRef> refs) {
-  TRY(CheckUsable());
+  TRY(CheckTakesSamples());
   return index_.Resolve(labels, group, refs);
 }
 
 Status Store::CheckUsable() const {
-  if (!failed_) return {};
+  if (!failed_ && !head_->failed()) return {};
   return Status::Unavailable("the store takes no writes after an error of its log");
+}
+
+Status Store::CheckTakesSamples() const {
+  TRY(CheckUsable());
+  if (disk_.level() != DiskGuard::Level::kFull) return {};
+  return Status::Unavailable("the store takes no samples: the disk is full");
 }
 
 Mutex& Store::Turn(uint32_t group) {
@@ -100,16 +106,19 @@ Result<WindowPtr> Store::CreateWindow(const Window::Info& range) {
     MutexLock lock(mutex_);
     info.id = next_window_++;
   }
-  TRY_ASSIGN(FamilyPtr rows, head_->GetOrCreate(NumberedName("rows.", info.id)));
+  TRY(CheckUsable());
+  auto rows = head_->GetOrCreate(NumberedName("rows.", info.id));
+  if (!rows.ok()) {
+    Fail("cannot make a window", rows.status());
+    return Status::Unavailable("a window cannot be made: " + rows.status().message());
+  }
   KvBatch batch;
-  std::string value;
-  PutSignedVarint(&value, info.start_ms);
-  PutSignedVarint(&value, info.end_ms);
-  batch.Put(meta_, MetaKey('W', info.id), value);
+  batch.Put(meta_, MetaKey('W', info.id), WindowValue(info));
   TRY(WriteHead(&batch));
-  auto window = std::make_shared<Window>(info, std::move(rows));
+  auto window = std::make_shared<Window>(info, std::move(rows).value());
   window->last_append_ms = options_.clock->MonotonicMs();
   MutexLock lock(mutex_);
+  TRY(CheckUsable());  // Recover takes all windows there are out of use, and must not miss one
   View next = *view_;
   next.windows.push_back(window);
   view_ = std::make_shared<const View>(std::move(next));
@@ -338,10 +347,7 @@ void Store::AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* ba
       continue;
     }
     known = m;
-    std::string value(1, static_cast<char>(m.type));
-    PutString(&value, m.help);
-    PutString(&value, m.unit);
-    batch->Put(meta_, "N" + m.name, value);
+    batch->Put(meta_, "N" + m.name, MetadataValue(m));
   }
 }
 
@@ -350,10 +356,7 @@ Status Store::WriteHead(KvBatch* batch) {
   TRY(CheckUsable());
   const bool sync = options_.sync_interval_ms == 0;
   if (const Status s = head_->Write(batch, sync); !s.ok()) {
-    // What memory holds is ahead of the log now, and RocksDB 7.8 may claim to have recovered when
-    // it has not: acknowledge nothing more until the store is opened anew.
-    failed_ = true;
-    LogError("cannot write the log: nothing more is acknowledged", {{"error", s}});
+    Fail("cannot write the log", s);
     return Status::Unavailable("the log cannot be written: " + s.message());
   }
   counters_.log_bytes += batch->bytes();
@@ -362,7 +365,7 @@ Status Store::WriteHead(KvBatch* batch) {
 }
 
 Result<AppendResult> Store::Commit(const WriteBatch& batch) {
-  TRY(CheckUsable());
+  TRY(CheckTakesSamples());
   AppendResult result;
   CommitScope scope;
   std::vector<Pending> pending;

@@ -118,16 +118,16 @@ TEST(Codec, SurvivesDamage) {
   std::mt19937_64 rng(7);
   double values[kBlockSamples];
   int64_t ints[kBlockSamples];
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 40; ++i) {
     const std::vector<double> v = RandomColumn(rng);
     std::string encoded;
     EncodeValues(v, &encoded);
     for (size_t length = 0; length < encoded.size(); ++length) {
       const std::string cut = encoded.substr(0, length);
       Reader in(cut);
-      EXPECT_FALSE(DecodeValues(&in, v.size(), values) && in.ok() && length < 2);
+      ASSERT_FALSE(DecodeValues(&in, v.size(), values)) << length << " of " << encoded.size();
     }
-    for (int k = 0; k < 50; ++k) {
+    for (int k = 0; k < 250; ++k) {
       std::string flipped = encoded;
       flipped[rng() % flipped.size()] ^= static_cast<char>(1u << (rng() % 8));
       Reader in(flipped), in_ints(flipped);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/executor.h"
+#include "tests/tsdb/test_directory.h"
 #include "tsdb/db.h"
 
 namespace deckwatch::tsdb {
@@ -20,8 +21,7 @@ constexpr int kSeries = 20;
 constexpr int kSteps = 150;
 
 TEST(Concurrency, ReadersSeePrefixesWhileWindowsAreSealedAndMerged) {
-  const std::string path = ::testing::TempDir() + "deckwatch_tsdb_threads";
-  std::filesystem::remove_all(path);
+  const std::string path = FreshDirectory("threads");
   FakeClock clock(kNow + kSteps * 15'000);
   DbOptions options;
   options.path = path;

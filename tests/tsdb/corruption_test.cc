@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
+#include "tests/tsdb/test_directory.h"
 #include "tsdb/db.h"
 
 namespace deckwatch::tsdb {
@@ -22,9 +23,7 @@ constexpr int kSamples = 50;
 class CorruptionTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    path_ = ::testing::TempDir() + "deckwatch_tsdb_damage_" +
-            ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(path_);
+    path_ = FreshDirectory(::testing::UnitTest::GetInstance()->current_test_info()->name());
     auto db = Open();
     ASSERT_NE(db, nullptr);
     std::mt19937_64 rng(3);

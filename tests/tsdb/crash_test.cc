@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "tests/tsdb/test_directory.h"
 #include "tsdb/db.h"
 
 namespace deckwatch::tsdb {
@@ -119,8 +120,7 @@ TEST(Crash, KillNineLosesNothingAcknowledged) {
   const uint64_t seed = 99;
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 rng(seed);
-  const std::string path = ::testing::TempDir() + "deckwatch_tsdb_crash";
-  std::filesystem::remove_all(path);
+  const std::string path = FreshDirectory("crash");
   int64_t steps = 0;
   for (int run = 0; run < 20 && !HasFailure(); ++run) {
     SCOPED_TRACE("run " + std::to_string(run));
@@ -132,8 +132,7 @@ TEST(Crash, KillNineLosesNothingAcknowledged) {
 }
 
 TEST(Crash, TornTailOfTheLogIsCut) {
-  const std::string path = ::testing::TempDir() + "deckwatch_tsdb_torn";
-  std::filesystem::remove_all(path);
+  const std::string path = FreshDirectory("torn");
   const int64_t steps = RunAndKill(path, 0, 30);
   std::filesystem::path log;
   for (const auto& entry : std::filesystem::directory_iterator(path + "/head")) {

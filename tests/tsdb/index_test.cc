@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
+#include "tests/tsdb/test_directory.h"
 #include "tsdb/db.h"
 #include "tsdb/postings.h"
 
@@ -53,8 +54,7 @@ TEST(Postings, SetOperationsAgreeWithSets) {
 class IndexTest : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
-    options_.path = ::testing::TempDir() + "deckwatch_tsdb_index";
-    std::filesystem::remove_all(options_.path);
+    options_.path = FreshDirectory("index");
     options_.clock = &clock_;
     options_.background = false;
     auto db = Db::Open(options_);
@@ -189,8 +189,7 @@ INSTANTIATE_TEST_SUITE_P(HeadAndParts, IndexTest, ::testing::Bool(),
 TEST(SeriesLimit, RefusesNewSeriesAndKeepsTheOld) {
   FakeClock clock(kNow);
   DbOptions options;
-  options.path = ::testing::TempDir() + "deckwatch_tsdb_limit";
-  std::filesystem::remove_all(options.path);
+  options.path = FreshDirectory("limit");
   options.clock = &clock;
   options.background = false;
   options.max_series = 1;

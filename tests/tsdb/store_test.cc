@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
+#include "tests/tsdb/test_directory.h"
 #include "tsdb/db.h"
 
 namespace deckwatch::tsdb {
@@ -16,16 +17,10 @@ namespace {
 constexpr int64_t kNow = 1'800'000'000'000;
 constexpr int64_t kHour = 3'600'000;
 
-std::string TestDirectory(const std::string& name) {
-  const std::string path = ::testing::TempDir() + "deckwatch_tsdb_" + name;
-  std::filesystem::remove_all(path);
-  return path;
-}
-
 class StoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    options_.path = TestDirectory(::testing::UnitTest::GetInstance()->current_test_info()->name());
+    options_.path = FreshDirectory(::testing::UnitTest::GetInstance()->current_test_info()->name());
     options_.clock = &clock_;
     options_.background = false;
     options_.memory_bytes = 64 << 20;
