@@ -29,7 +29,7 @@ PanelSpec CpuPanel() {
           .title = "CPU by mode",
           .unit = "percentunit",
           .queries = {{"sum by (mode) (rate(node_cpu_seconds_total{mode!=\"idle\"}[$rate])) / "
-                       "scalar(count(node_cpu_seconds_total{mode=\"idle\"}))",
+                       "scalar(sum(rate(node_cpu_seconds_total[$rate])))",
                        "{{mode}}"}},
           .stacked = true,
           .min = 0,
@@ -106,7 +106,9 @@ PanelSpec PressurePanel() {
 }
 
 const std::array kTiles = {
-    TileSpec{"CPU used", "1 - avg(rate(node_cpu_seconds_total{mode=\"idle\"}[$rate]))",
+    TileSpec{"CPU used",
+             "sum(rate(node_cpu_seconds_total{mode!=\"idle\"}[$rate])) / "
+             "sum(rate(node_cpu_seconds_total[$rate]))",
              "percentunit", 0.8, 0.95, "node_cpu_seconds_total"},
     TileSpec{"Memory used",
              "1 - sum(node_memory_MemAvailable_bytes) / sum(node_memory_MemTotal_bytes)",

@@ -18,7 +18,8 @@ struct Host {
 };
 
 constexpr const char* kCpuExpr =
-    "1 - avg by (instance) (rate(node_cpu_seconds_total{mode=\"idle\"}[$rate]))";
+    "sum by (instance) (rate(node_cpu_seconds_total{mode!=\"idle\"}[$rate])) / "
+    "sum by (instance) (rate(node_cpu_seconds_total[$rate]))";
 
 const Reading<QueryResult>& Ask(const PageContext& page, const char* expr) {
   return page.feed->Range(ExpandRate(expr, page.rate), page.link->window, page.link->step_ms);
