@@ -397,8 +397,8 @@ void HttpFront::Impl::DropLate() {
   for (const auto& [id, c] : connections) {
     if (c.deadline_ms <= now) late.push_back(id);
   }
+  timed_out += late.size();  // before the peer can notice
   for (const uint64_t id : late) Drop(id);
-  timed_out += late.size();
 }
 
 void HttpFront::Impl::Drop(uint64_t id) {
