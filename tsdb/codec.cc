@@ -13,9 +13,6 @@ namespace deckwatch::tsdb {
 namespace {
 
 constexpr int64_t kMaxExact = int64_t{1} << 53;
-constexpr std::array<double, kMaxDecimalExponent + 1> kPow10 = {
-    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
-    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
 
 uint64_t Bits(double v) {
   return std::bit_cast<uint64_t>(v);
@@ -401,10 +398,6 @@ bool ReadExceptions(Reader* in, size_t n, std::vector<std::pair<size_t, double>>
 }
 
 }  // namespace
-
-double FromDecimal(int64_t m, int exponent) {
-  return static_cast<double>(m) / kPow10[static_cast<size_t>(exponent)];
-}
 
 bool ToDecimal(double v, int exponent, int64_t* m) {
   const double scaled = v * kPow10[static_cast<size_t>(exponent)];

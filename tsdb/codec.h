@@ -23,6 +23,7 @@
 // same bits. Thread-safe: no state.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -34,6 +35,9 @@ namespace deckwatch::tsdb {
 // Samples per block at most: 4 h at 15 s. Longer blocks save little (960 to 1920: under 1 %).
 inline constexpr size_t kBlockSamples = 960;
 inline constexpr int kMaxDecimalExponent = 18;
+inline constexpr std::array<double, kMaxDecimalExponent + 1> kPow10 = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
 
 // Appends a block; 1 <= size. For any integers, best for clocks and counters.
 void EncodeInts(std::span<const int64_t> v, std::string* out);
@@ -47,7 +51,9 @@ void EncodeValues(std::span<const double> v, std::string* out);
 
 // m with m / 10^exponent == v, bit for bit, if there is one with |m| <= 2^53.
 [[nodiscard]] bool ToDecimal(double v, int exponent, int64_t* m);
-double FromDecimal(int64_t m, int exponent);
+inline double FromDecimal(int64_t m, int exponent) {
+  return static_cast<double>(m) / kPow10[static_cast<size_t>(exponent)];
+}
 // The smallest exponent that ToDecimal accepts for v, or -1.
 int DecimalExponent(double v);
 

@@ -15,12 +15,14 @@
 // A value that stays the same costs nothing here: the column only counts it.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.h"
+#include "tsdb/codec.h"
 
 namespace deckwatch::tsdb {
 
@@ -95,17 +97,10 @@ class Column {
 
   size_t heap_bytes() const { return bytes_.heap_bytes(); }
 
-  // A copy of the encoded form, for decoding without the owner's lock.
-  struct Copy {
-    std::string bytes;
-    uint32_t tail = 0;
-    bool empty = true;
-  };
-  void CopyTo(Copy* out) const {
-    out->bytes = bytes_.view();
-    out->tail = tail_;
-    out->empty = empty_;
-  }
+  // Calls run(row, count, value, start_ms) for the samples in the order of appending: `count` of
+  // the same value on rows from `row` on. Stops when `run` gives false.
+  template <typename F>
+  void ForEachRun(const F& run) const;
 
  private:
   void AppendJump(uint32_t row, std::string* out);
@@ -117,35 +112,72 @@ class Column {
   bool empty_ = true;
 };
 
-// Decodes a copy: calls sample(row, bits, is_histogram, start_ms) in the order of appending.
+// The value that a column's entries have come to; made into a double only where it is wanted.
+class ColumnValue {
+ public:
+  bool histogram() const { return form_ == Form::kHistogram; }
+  double Float() const {
+    return form_ == Form::kRaw ? std::bit_cast<double>(bits_) : FromDecimal(m_, exponent_);
+  }
+  // Reads the body of a delta or set entry. False when damaged.
+  [[nodiscard]] bool Get(Reader* in, EntryKind kind) {
+    int64_t m;
+    if (kind == EntryKind::kDelta) {
+      if (form_ != Form::kDecimal || !in->GetSignedVarint(&m)) return false;
+      m_ = static_cast<int64_t>(static_cast<uint64_t>(m_) + static_cast<uint64_t>(m));
+      return true;
+    }
+    uint8_t exponent;
+    if (!in->GetByte(&exponent)) return false;
+    if (exponent == kHistogramMark) {
+      form_ = Form::kHistogram;
+      return true;
+    }
+    form_ = exponent == kRawDouble ? Form::kRaw : Form::kDecimal;
+    if (form_ == Form::kRaw) return in->GetFixed64(&bits_);
+    exponent_ = exponent;
+    return exponent <= kMaxDecimalExponent && in->GetSignedVarint(&m_);
+  }
+
+ private:
+  // A delta never follows a raw double: that has no decimal form at any exponent. So the decimal
+  // of the last value is the one that was written.
+  enum class Form : uint8_t { kDecimal, kRaw, kHistogram };
+  int64_t m_ = 0;
+  uint64_t bits_ = 0;
+  uint8_t exponent_ = 0;
+  Form form_ = Form::kDecimal;
+};
+
 // Columns are made by this process, so damage is a broken invariant.
 template <typename F>
-void ForEachSample(const Column::Copy& column, const F& sample) {
-  if (column.empty) return;
-  Reader in(column.bytes);
-  LastValue last;
-  int64_t next_row = 0, start_ms = 0;
+void Column::ForEachRun(const F& run) const {
+  if (empty_) return;
+  Reader in(bytes_.view());
+  ColumnValue value;
+  int64_t row = 0, start_ms = 0;
   bool first = true;
   while (!in.AtEnd()) {
     uint64_t head;
-    if (!in.GetVarint(&head)) break;
-    for (uint64_t i = head >> 2; i > 0; --i) sample(next_row++, last.bits, false, start_ms);
+    if (!in.GetVarint(&head)) return;
+    if (const uint64_t skip = head >> 2; skip > 0) {
+      if (!run(row, skip, value, start_ms)) return;
+      row += static_cast<int64_t>(skip);
+    }
     const auto kind = static_cast<EntryKind>(head & 3);
     if (kind == EntryKind::kJump) {
       int64_t distance;
-      if (!in.GetSignedVarint(&distance)) break;
-      next_row = first ? distance : next_row - 1 + distance;
-      continue;
+      if (!in.GetSignedVarint(&distance)) return;
+      row = first ? distance : row - 1 + distance;
+    } else if (kind == EntryKind::kStart) {
+      if (!in.GetSignedVarint(&start_ms)) return;
+    } else {
+      if (!value.Get(&in, kind) || !run(row, uint64_t{1}, value, start_ms)) return;
+      ++row;
+      first = false;
     }
-    if (kind == EntryKind::kStart) {
-      if (!in.GetSignedVarint(&start_ms)) break;
-      continue;
-    }
-    if (!GetValueBody(&in, kind, &last)) break;
-    sample(next_row++, last.bits, last.histogram, start_ms);
-    first = false;
   }
-  for (uint32_t i = 0; i < column.tail; ++i) sample(next_row++, last.bits, false, start_ms);
+  if (tail_ > 0) run(row, uint64_t{tail_}, value, start_ms);
 }
 
 }  // namespace deckwatch::tsdb

@@ -299,6 +299,16 @@ Status PartReader::GetLabels(
   return {};
 }
 
+Result<SelectionPtr> PartReader::Select(const std::vector<Matcher>& matchers) const {
+  auto out = std::make_shared<Selection>();
+  TRY_ASSIGN(const Postings ordinals, SelectPostings(*this, matchers));
+  if (ordinals.empty()) return SelectionPtr(std::move(out));
+  out->items.reserve(ordinals.size());
+  TRY(GetLabels(ordinals, [&](uint32_t ordinal, LabelsView l) { out->Add(l, ordinal, 0); }));
+  out->text.shrink_to_fit();
+  return SelectionPtr(std::move(out));
+}
+
 Result<std::shared_ptr<const PartReader::SeriesMap>> PartReader::Map() const {
   {
     MutexLock lock(mutex_);
@@ -371,6 +381,27 @@ Status PartReader::Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Colu
   const auto found = kv_->Get(family_, PartKey('V', ordinal));
   if (!found.ok()) return Damaged("a value block", found.status());
   return Decode(found->view(), ordinal, start_ms, end_ms, out);
+}
+
+PartReader::Cursor::Cursor(std::shared_ptr<const PartReader> part)
+    : part_(std::move(part)), it_(part_->kv_->NewIterator(part_->family_)) {}
+
+Status PartReader::Cursor::Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out) {
+  constexpr uint32_t kFar = 8;  // entries that are not worth a search
+  out->Clear();
+  if (!it_->Valid() || ordinal < next_ || ordinal - next_ > kFar) {
+    it_->Seek(PartKey('V', ordinal));
+  } else {
+    for (; next_ < ordinal && it_->Valid(); ++next_) it_->Next();
+  }
+  next_ = ordinal + 1;
+  if (!it_->Valid() || it_->key() != PartKey('V', ordinal)) {
+    next_ = UINT32_MAX;  // where it stands is unknown: search next time
+    return part_->Damaged("a value block", it_->status());
+  }
+  const Status s = part_->Decode(it_->value(), ordinal, start_ms, end_ms, out);
+  it_->Next();
+  return s;
 }
 
 Status PartReader::Decode(std::string_view entry, uint32_t ordinal, int64_t start_ms,

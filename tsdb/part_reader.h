@@ -18,6 +18,7 @@
 #include "tsdb/kv.h"
 #include "tsdb/part.h"
 #include "tsdb/postings.h"
+#include "tsdb/selection.h"
 
 namespace deckwatch::tsdb {
 
@@ -42,6 +43,8 @@ class PartReader : public PostingsSource {
                   const std::function<bool(std::string_view)>& want,
                   std::vector<Postings>* out) const override;
 
+  // The series that `matchers` choose; items are ordinals.
+  Result<SelectionPtr> Select(const std::vector<Matcher>& matchers) const;
   // Label sets of ascending ordinals, one by one.
   Status GetLabels(std::span<const uint32_t> ordinals,
                    const std::function<void(uint32_t ordinal, LabelsView labels)>& visit) const;
@@ -57,6 +60,18 @@ class PartReader : public PostingsSource {
 
   // The samples with start_ms <= t <= end_ms.
   Status Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out) const;
+  // Reads series after series, cheapest in ascending order. One thread at a time.
+  class Cursor {
+   public:
+    explicit Cursor(std::shared_ptr<const PartReader> part);
+    uint32_t next() const { return next_; }  // the ordinal it would read for the least
+    Status Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out);
+
+   private:
+    const std::shared_ptr<const PartReader> part_;
+    const std::unique_ptr<KvIterator> it_;
+    uint32_t next_ = 0;
+  };
   // The same from the bytes of the series' V entry.
   Status Decode(std::string_view entry, uint32_t ordinal, int64_t start_ms, int64_t end_ms,
                 Columns* out) const;

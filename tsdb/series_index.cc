@@ -154,6 +154,7 @@ void SeriesIndex::Insert(uint32_t id, std::pair<uint64_t, uint64_t> hash, uint32
   }
   ++alive_in_page_[page];
   ++alive_;
+  ++version_;
   InsertHash(hash.first, hash.second, id);
   next_id_ = std::max(next_id_, id + 1);
 }
@@ -267,6 +268,7 @@ void SeriesIndex::Remove(std::span<const uint32_t> ids) {
     if (p.empty()) RemovePair(pair);
   }
   ++removals_;
+  ++version_;
   for (uint32_t id : gone) {
     Series* s = At(id);
     if (s == nullptr) continue;
@@ -311,6 +313,11 @@ std::vector<std::pair<uint32_t, SeriesPlace>> SeriesIndex::AllPlaces() const {
 uint64_t SeriesIndex::removals() const {
   MutexLock lock(mutex_);
   return removals_;
+}
+
+uint64_t SeriesIndex::version() const {
+  MutexLock lock(mutex_);
+  return version_;
 }
 
 void SeriesIndex::BuildLabels(const Series& s, LabelsBuilder* builder, Labels* out) const {

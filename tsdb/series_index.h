@@ -23,6 +23,7 @@
 #include "base/storage.h"
 #include "tsdb/db.h"
 #include "tsdb/postings.h"
+#include "tsdb/selection.h"
 
 namespace deckwatch::tsdb {
 
@@ -60,6 +61,10 @@ class SeriesIndex : public PostingsSource {
   };
   // Entries of known ids, in the given order.
   std::vector<Entry> Entries(std::span<const uint32_t> ids) const;
+  // The series that `matchers` choose; items are group and column.
+  Result<SelectionPtr> Select(const std::vector<Matcher>& matchers) const;
+  // Goes up whenever a series comes or goes.
+  uint64_t version() const;
   // Every series with its place, by number.
   std::vector<std::pair<uint32_t, SeriesPlace>> AllPlaces() const;
   // Goes up with every Remove: places found before may be gone.
@@ -120,6 +125,7 @@ class SeriesIndex : public PostingsSource {
   uint32_t GroupOfLocked(uint64_t key) REQUIRES(mutex_);
   void BuildLabels(const Series& s, LabelsBuilder* builder, Labels* out) const REQUIRES(mutex_);
   void RemovePair(uint32_t pair) REQUIRES(mutex_);
+  Selection MakeSelection(const Postings& ids) const;
   const uint32_t* PairIds(const Series& s) const REQUIRES(mutex_);
 
   const uint64_t max_series_;
@@ -142,6 +148,7 @@ class SeriesIndex : public PostingsSource {
   std::vector<Group> groups_ GUARDED_BY(mutex_);
   std::unordered_map<uint64_t, uint32_t> group_of_key_ GUARDED_BY(mutex_);
   uint64_t text_bytes_ GUARDED_BY(mutex_) = 0;
+  uint64_t version_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace deckwatch::tsdb

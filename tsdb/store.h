@@ -28,6 +28,7 @@
 #include "tsdb/kv.h"
 #include "tsdb/part_reader.h"
 #include "tsdb/planner.h"
+#include "tsdb/selection.h"
 #include "tsdb/series_index.h"
 #include "tsdb/window.h"
 
@@ -159,6 +160,7 @@ class Store : public Db {
   std::unique_ptr<Kv> head_, parts_;
   FamilyPtr meta_, series_, state_;
   SeriesIndex index_;
+  mutable SelectionCache selections_{size_t{64} << 20};
   mutable Counters counters_;
   // The log refused a write or an fsync: nothing more is acknowledged until Recover.
   std::atomic<bool> failed_{false};

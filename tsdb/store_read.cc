@@ -17,21 +17,8 @@ struct Source {
 };
 constexpr uint32_t kHead = UINT32_MAX;
 
-// A list of series as one part or the head gave it: sorted, label sets in one text.
-struct Found {
-  struct Item {
-    size_t offset = 0;
-    uint32_t length = 0;
-    Source source;
-  };
-  std::string text;
-  std::vector<Item> items;
-
-  void Add(LabelsView labels, const Source& source) {
-    items.push_back({text.size(), static_cast<uint32_t>(labels.encoded().size()), source});
-    text.append(labels.encoded());
-  }
-};
+// The groups of the head, by number, that a read looks at: their windows that reach into its range.
+using HeadGroups = std::vector<std::vector<const GroupWindow*>>;
 
 class ViewOfLabels : public LabelsView {
  public:
@@ -56,16 +43,23 @@ class StoreSeriesSet : public SeriesSet {
         end_ms_(end_ms),
         latest_only_(latest_only) {}
 
-  void Unite(std::vector<Found> lists);
+  // `only_with_samples`: without the series of the head that have no sample in its windows.
+  void SetHead(SelectionPtr selection, HeadGroups groups, bool only_with_samples);
+  // After SetHead.
+  void AddParts(std::vector<std::pair<uint32_t, SelectionPtr>> parts);
 
   size_t size() const override { return series_.size(); }
   void GetLabels(size_t i, Labels* out) const override { *out = Labels(LabelsAt(i)); }
   Status Read(size_t i, Columns* out) const override;
+  int64_t start_ms() const { return start_ms_; }
+  int64_t end_ms() const { return end_ms_; }
   LabelsView LabelsAt(size_t i) const { return ViewOfLabels(series_[i].labels); }
 
  private:
   Status ReadSource(size_t i, const Source& source, Columns* out) const;
   void ReadHead(const Source& source, Columns* out) const;
+  Status ReadPart(const Source& source, Columns* out) const;
+  Status ReadAll(size_t i, Columns* out) const;
   int64_t NewestOf(const Source& source) const;
   Status ReadLatest(size_t i, Columns* out) const;
 
@@ -73,26 +67,52 @@ class StoreSeriesSet : public SeriesSet {
   const ViewPtr view_;
   const int64_t start_ms_, end_ms_;
   const bool latest_only_;
-  std::vector<Found> lists_;  // own the texts
+  std::vector<SelectionPtr> selections_;  // own the texts
+  HeadGroups head_;
   std::vector<Series> series_;
   std::vector<Source> sources_;
+  // Cursors that nobody reads with at the moment, by part. Threads read stretches of series, so
+  // each finds the one it left.
+  using Cursors = std::vector<std::unique_ptr<PartReader::Cursor>>;
+  mutable Mutex mutex_;
+  mutable std::vector<Cursors> idle_ GUARDED_BY(mutex_);
 };
 
+void StoreSeriesSet::SetHead(SelectionPtr selection, HeadGroups groups, bool only_with_samples) {
+  head_ = std::move(groups);
+  series_.reserve(selection->items.size());
+  sources_.reserve(selection->items.size());
+  for (const Selection::Item& item : selection->items) {
+    const std::vector<const GroupWindow*>& windows = head_[item.first];
+    const auto has = [&item](const GroupWindow* w) { return w->HasSamples(item.second); };
+    if (windows.empty() ||
+        (only_with_samples && std::none_of(windows.begin(), windows.end(), has))) {
+      continue;
+    }
+    series_.push_back({selection->Labels(item), static_cast<uint32_t>(sources_.size()), 1});
+    sources_.push_back({kHead, item.first, item.second});
+  }
+  selections_.push_back(std::move(selection));
+}
+
 // A pairwise merge of sorted lists: each series moves log(lists) times.
-void StoreSeriesSet::Unite(std::vector<Found> lists) {
-  lists_ = std::move(lists);
+void StoreSeriesSet::AddParts(std::vector<std::pair<uint32_t, SelectionPtr>> parts) {
+  if (parts.empty()) return;
   struct Entry {
     std::string_view labels;
     Source source;
   };
   std::vector<Entry> all;
   std::vector<std::ptrdiff_t> bounds = {0};
-  for (const Found& list : lists_) {
-    for (const Found::Item& item : list.items) {
-      all.push_back({std::string_view(list.text).substr(item.offset, item.length), item.source});
+  for (auto& [part, list] : parts) {
+    for (const Selection::Item& item : list->items) {
+      all.push_back({list->Labels(item), {part, item.first, 0}});
     }
     bounds.push_back(static_cast<std::ptrdiff_t>(all.size()));
+    selections_.push_back(std::move(list));
   }
+  for (size_t i = 0; i < series_.size(); ++i) all.push_back({series_[i].labels, sources_[i]});
+  bounds.push_back(static_cast<std::ptrdiff_t>(all.size()));
   const auto before = [](const Entry& a, const Entry& b) {
     return a.labels != b.labels && SeriesBefore(ViewOfLabels(a.labels), ViewOfLabels(b.labels));
   };
@@ -106,6 +126,7 @@ void StoreSeriesSet::Unite(std::vector<Found> lists) {
     if (next.back() != bounds.back()) next.push_back(bounds.back());
     bounds = std::move(next);
   }
+  series_.clear(), sources_.clear();
   sources_.reserve(all.size());
   for (const Entry& e : all) {
     if (series_.empty() || series_.back().labels != e.labels) {
@@ -117,15 +138,36 @@ void StoreSeriesSet::Unite(std::vector<Found> lists) {
 }
 
 void StoreSeriesSet::ReadHead(const Source& source, Columns* out) const {
-  out->Clear();
-  Columns one;
-  for (const WindowPtr& w : view_->windows) {
-    const GroupWindow* group = w->FindGroup(source.first);
-    if (group == nullptr || group->max_ms() < start_ms_ || group->min_ms() > end_ms_) continue;
-    group->Read(source.second, start_ms_, end_ms_, &one);
+  const std::vector<const GroupWindow*>& windows = head_[source.first];
+  windows[0]->Read(source.second, start_ms_, end_ms_, latest_only_, out);
+  for (size_t i = 1; i < windows.size(); ++i) {
+    Columns one;
+    windows[i]->Read(source.second, start_ms_, end_ms_, latest_only_, &one);
     MergeColumns(std::move(one), out);
-    one.Clear();
   }
+}
+
+Status StoreSeriesSet::ReadPart(const Source& source, Columns* out) const {
+  std::unique_ptr<PartReader::Cursor> cursor;
+  {
+    MutexLock lock(mutex_);
+    idle_.resize(view_->parts.size());
+    Cursors& idle = idle_[source.part];
+    const auto near = std::find_if(idle.begin(), idle.end(),
+                                   [&](const auto& c) { return c->next() == source.first; });
+    if (!idle.empty()) {
+      std::swap(near == idle.end() ? idle.back() : *near, idle.back());
+      cursor = std::move(idle.back());
+      idle.pop_back();
+    }
+  }
+  if (cursor == nullptr) {
+    cursor = std::make_unique<PartReader::Cursor>(view_->parts[source.part]);
+  }
+  const Status s = cursor->Read(source.first, start_ms_, end_ms_, out);
+  MutexLock lock(mutex_);
+  idle_[source.part].push_back(std::move(cursor));
+  return s;
 }
 
 Status StoreSeriesSet::ReadSource(size_t i, const Source& source, Columns* out) const {
@@ -134,7 +176,7 @@ Status StoreSeriesSet::ReadSource(size_t i, const Source& source, Columns* out) 
     return {};
   }
   const PartPtr& part = view_->parts[source.part];
-  const Status s = part->Read(source.first, start_ms_, end_ms_, out);
+  const Status s = ReadPart(source, out);
   for (const TombstonePtr& t : view_->tombstones) {
     if (!out->empty() && t->Covers(*part) && MatchesAll(t->matchers, LabelsAt(i))) {
       CutRange(t->start_ms, t->end_ms, out);
@@ -146,10 +188,7 @@ Status StoreSeriesSet::ReadSource(size_t i, const Source& source, Columns* out) 
 int64_t StoreSeriesSet::NewestOf(const Source& source) const {
   if (source.part != kHead) return view_->parts[source.part]->meta().max_ms;
   int64_t newest = INT64_MIN;
-  for (const WindowPtr& w : view_->windows) {
-    const GroupWindow* group = w->FindGroup(source.first);
-    if (group != nullptr) newest = std::max(newest, group->max_ms());
-  }
+  for (const GroupWindow* w : head_[source.first]) newest = std::max(newest, w->max_ms());
   return newest;
 }
 
@@ -174,23 +213,28 @@ Status StoreSeriesSet::ReadLatest(size_t i, Columns* out) const {
   return worst;
 }
 
+Status StoreSeriesSet::ReadAll(size_t i, Columns* out) const {
+  Status worst;
+  const Series& s = series_[i];
+  for (uint32_t k = 0; k < s.sources; ++k) {
+    Columns one;
+    const Status read = ReadSource(i, sources_[s.first_source + k], k == 0 ? out : &one);
+    if (k > 0) MergeColumns(std::move(one), out);
+    if (!read.ok()) worst = read;
+  }
+  return worst;
+}
+
 Status StoreSeriesSet::Read(size_t i, Columns* out) const {
   out->Clear();
-  Status worst;
-  if (latest_only_) {
-    worst = ReadLatest(i, out);
-  } else {
-    Columns one;
-    const Series& s = series_[i];
-    for (uint32_t k = 0; k < s.sources; ++k) {
-      const Status read = ReadSource(i, sources_[s.first_source + k], k == 0 ? out : &one);
-      if (k > 0) MergeColumns(std::move(one), out);
-      one.Clear();
-      if (!read.ok()) worst = read;
-    }
+  const Status s = latest_only_ && series_[i].sources > 1 ? ReadLatest(i, out) : ReadAll(i, out);
+  if (latest_only_ && out->size() > 1) {
+    Columns last;
+    AppendRange(*out, out->size() - 1, out->size(), &last);
+    *out = std::move(last);
   }
-  if (!worst.ok()) store_->ReportCorruption(worst);
-  return worst;
+  if (!s.ok()) store_->ReportCorruption(s);
+  return s;
 }
 
 // ---- the querier
@@ -203,7 +247,7 @@ class StoreQuerier : public Querier {
   Result<std::unique_ptr<SeriesSet>> Select(int64_t start_ms, int64_t end_ms,
                                             const std::vector<Matcher>& matchers,
                                             const SelectHints& hints) const override {
-    TRY_ASSIGN(auto set, SelectSet(start_ms, end_ms, matchers, hints));
+    TRY_ASSIGN(auto set, SelectSet(start_ms, end_ms, matchers, hints.latest_only, false));
     return std::unique_ptr<SeriesSet>(std::move(set));
   }
   Result<std::vector<std::string>> LabelNames(const LabelQuery& query) const override;
@@ -217,9 +261,13 @@ class StoreQuerier : public Querier {
  private:
   Result<std::unique_ptr<StoreSeriesSet>> SelectSet(int64_t start_ms, int64_t end_ms,
                                                     const std::vector<Matcher>& matchers,
-                                                    const SelectHints& hints) const;
-  Status FindInHead(int64_t start_ms, int64_t end_ms, const std::vector<Matcher>& matchers,
-                    std::vector<Found>* lists) const;
+                                                    bool latest_only, bool only_with_samples) const;
+  Status FindInHead(const std::vector<Matcher>& matchers, bool only_with_samples,
+                    StoreSeriesSet* set) const;
+  // What `from` selects, from the cache when it was asked before.
+  template <typename Place>
+  Result<SelectionPtr> Cached(char place, uint64_t version, const Place& from,
+                              const std::vector<Matcher>& matchers) const;
   bool HeadOverlaps(int64_t start_ms, int64_t end_ms) const;
   // Label sets of the series that any matcher set of `query` chooses; sorted.
   Status ForEachSeries(const LabelQuery& query, const std::function<bool(LabelsView)>& visit) const;
@@ -235,49 +283,49 @@ bool StoreQuerier::HeadOverlaps(int64_t start_ms, int64_t end_ms) const {
   });
 }
 
-Status StoreQuerier::FindInHead(int64_t start_ms, int64_t end_ms,
-                                const std::vector<Matcher>& matchers,
-                                std::vector<Found>* lists) const {
+template <typename Place>
+Result<SelectionPtr> StoreQuerier::Cached(char place, uint64_t version, const Place& from,
+                                          const std::vector<Matcher>& matchers) const {
+  const std::string key = SelectionCache::Key(place, version, matchers);
+  if (SelectionPtr kept = store_->selections_.Find(key); kept != nullptr) return kept;
+  TRY_ASSIGN(SelectionPtr made, from.Select(matchers));
+  store_->selections_.Put(key, made);
+  return made;
+}
+
+Status StoreQuerier::FindInHead(const std::vector<Matcher>& matchers, bool only_with_samples,
+                                StoreSeriesSet* set) const {
+  const int64_t start_ms = set->start_ms(), end_ms = set->end_ms();
   if (!HeadOverlaps(start_ms, end_ms)) return {};
-  TRY_ASSIGN(const Postings ids, SelectPostings(store_->index_, matchers));
-  std::vector<SeriesIndex::Entry> entries = store_->index_.Entries(ids);
-  std::vector<const GroupWindow*> groups;
-  std::erase_if(entries, [&](const SeriesIndex::Entry& e) {
-    return std::none_of(view_->windows.begin(), view_->windows.end(), [&](const WindowPtr& w) {
-      const GroupWindow* group = w->FindGroup(e.place.group);
-      return group != nullptr && group->min_ms() <= end_ms && start_ms <= group->max_ms() &&
-             group->HasSamples(e.place.column);
-    });
-  });
-  std::sort(entries.begin(), entries.end(),
-            [](const auto& a, const auto& b) { return SeriesBefore(a.labels, b.labels); });
-  Found found;
-  for (const SeriesIndex::Entry& e : entries) {
-    found.Add(e.labels, {kHead, e.place.group, e.place.column});
+  TRY_ASSIGN(SelectionPtr selection,
+             Cached('H', store_->index_.version(), store_->index_, matchers));
+  HeadGroups groups(selection->groups.empty() ? 0 : selection->groups.back() + 1);
+  for (const WindowPtr& w : view_->windows) {
+    for (const uint32_t g : selection->groups) {
+      const GroupWindow* group = w->FindGroup(g);
+      if (group != nullptr && group->min_ms() <= end_ms && start_ms <= group->max_ms()) {
+        groups[g].push_back(group);
+      }
+    }
   }
-  lists->push_back(std::move(found));
+  set->SetHead(std::move(selection), std::move(groups), only_with_samples);
   return {};
 }
 
 Result<std::unique_ptr<StoreSeriesSet>> StoreQuerier::SelectSet(
-    int64_t start_ms, int64_t end_ms, const std::vector<Matcher>& matchers,
-    const SelectHints& hints) const {
+    int64_t start_ms, int64_t end_ms, const std::vector<Matcher>& matchers, bool latest_only,
+    bool only_with_samples) const {
   start_ms = std::max(start_ms, oldest_ms_);
-  auto set = std::make_unique<StoreSeriesSet>(store_, view_, start_ms, end_ms, hints.latest_only);
-  std::vector<Found> lists;
+  auto set = std::make_unique<StoreSeriesSet>(store_, view_, start_ms, end_ms, latest_only);
+  std::vector<std::pair<uint32_t, SelectionPtr>> parts;
   for (uint32_t p = 0; p < view_->parts.size(); ++p) {
     const PartPtr& part = view_->parts[p];
     if (!part->Overlaps(start_ms, end_ms)) continue;
-    TRY_ASSIGN(const Postings ordinals, SelectPostings(*part, matchers));
-    if (ordinals.empty()) continue;
-    Found found;
-    TRY(part->GetLabels(ordinals, [&](uint32_t ordinal, LabelsView labels) {
-      found.Add(labels, {p, ordinal, 0});
-    }));
-    lists.push_back(std::move(found));
+    TRY_ASSIGN(SelectionPtr found, Cached('P', part->id(), *part, matchers));
+    if (!found->items.empty()) parts.emplace_back(p, std::move(found));
   }
-  TRY(FindInHead(start_ms, end_ms, matchers, &lists));
-  set->Unite(std::move(lists));
+  TRY(FindInHead(matchers, only_with_samples, set.get()));
+  set->AddParts(std::move(parts));
   return set;
 }
 
@@ -286,7 +334,7 @@ Status StoreQuerier::ForEachSeries(const LabelQuery& query,
   static const std::vector<std::vector<Matcher>> kEverything(1);
   const auto& sets = query.matcher_sets.empty() ? kEverything : query.matcher_sets;
   for (const std::vector<Matcher>& matchers : sets) {
-    TRY_ASSIGN(const auto set, SelectSet(query.start_ms, query.end_ms, matchers, {}));
+    TRY_ASSIGN(const auto set, SelectSet(query.start_ms, query.end_ms, matchers, false, true));
     for (size_t i = 0; i < set->size(); ++i) {
       if (!visit(set->LabelsAt(i))) return {};
     }

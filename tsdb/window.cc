@@ -99,6 +99,7 @@ uint32_t GroupWindow::RowAt(int64_t t_ms) {
                          [this](uint32_t r, int64_t t) REQUIRES(mutex_) { return clock_[r] < t; });
     if (at != by_time_.end() && clock_[*at] == t_ms) return *at;
   }
+  clock_ascends_ = clock_ascends_ && (clock_.empty() || clock_.back() < t_ms);
   clock_.push_back(t_ms);
   return static_cast<uint32_t>(clock_.size() - 1);
 }
@@ -151,17 +152,17 @@ GroupWindow::Verdict GroupWindow::JudgeLate(int64_t t_ms, const Input& in) const
     return verdict(it->second.bits, it->second.histogram);
   }
   if (!HasRow(t_ms)) return Verdict::kLate;
-  Column::Copy copy;
-  columns_[in.column].CopyTo(&copy);
-  const int64_t* const clock = clock_.data();
   const auto own = histograms_.find(in.column);
-  const std::vector<HistogramPtr>* histograms = own == histograms_.end() ? nullptr : &own->second;
   Verdict result = Verdict::kLate;
   size_t histogram = 0;
-  ForEachSample(copy, [&](int64_t row, uint64_t bits, bool is_histogram, int64_t) {
-    const HistogramPtr h = is_histogram ? (*histograms)[histogram++] : nullptr;
-    if (clock[row] == t_ms) result = verdict(bits, h);
-  });
+  columns_[in.column].ForEachRun(
+      [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t) REQUIRES(mutex_) {
+        const HistogramPtr h = value.histogram() ? own->second[histogram++] : nullptr;
+        const auto first = clock_.begin() + row, last = first + static_cast<std::ptrdiff_t>(count);
+        if (std::find(first, last, t_ms) == last) return true;
+        result = verdict(h == nullptr ? Bits(value.Float()) : 0, h);
+        return false;
+      });
   return result;
 }
 
@@ -318,41 +319,80 @@ std::vector<int64_t> GroupWindow::Clock() const {
   return out;
 }
 
-void GroupWindow::Read(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const {
-  out->Clear();
-  Column::Copy copy;
-  std::vector<int64_t> clock;
-  std::vector<HistogramPtr> histograms;
-  std::vector<std::pair<int64_t, LateSample>> late;
-  {
-    MutexLock lock(mutex_);
-    if (column < columns_.size()) columns_[column].CopyTo(&copy);
-    if (!copy.empty) clock = clock_;
-    if (const auto it = histograms_.find(column); it != histograms_.end()) histograms = it->second;
-    for (auto it = late_.lower_bound({column, start_ms});
-         it != late_.end() && it->first.first == column && it->first.second <= end_ms; ++it) {
-      late.emplace_back(it->first.second, it->second);
-    }
-  }
-  const auto add = [&](int64_t t, uint64_t bits, HistogramPtr h, int64_t start) {
-    AppendSample(t, std::bit_cast<double>(bits), std::move(h), start, out);
-  };
-  auto next_late = late.begin();
+std::pair<GroupWindow::LateSamples::const_iterator, GroupWindow::LateSamples::const_iterator>
+GroupWindow::LateBetween(uint32_t column, int64_t start_ms, int64_t end_ms) const {
+  return {late_.lower_bound({column, start_ms}), late_.upper_bound({column, end_ms})};
+}
+
+// A column on an ascending clock: rows in range are a stretch, and so are the samples of a run.
+void GroupWindow::ReadFloats(const Column& column, int64_t start_ms, int64_t end_ms,
+                             bool latest_only, Columns* out) const {
+  const auto low = std::lower_bound(clock_.begin(), clock_.end(), start_ms) - clock_.begin();
+  const auto high = std::upper_bound(clock_.begin(), clock_.end(), end_ms) - clock_.begin();
+  const auto room = static_cast<size_t>(latest_only ? 1 : high - low);
+  out->t_ms.reserve(room), out->value.reserve(room);
+  column.ForEachRun(
+      [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) REQUIRES(mutex_) {
+        const int64_t from = std::max(row, low);
+        const int64_t to = std::min(row + static_cast<int64_t>(count), high);
+        if (from >= to) return row < high;
+        const double v = value.Float();
+        if (start == 0 && out->start_ms.empty()) {
+          out->t_ms.insert(out->t_ms.end(), clock_.begin() + from, clock_.begin() + to);
+          out->value.resize(out->t_ms.size(), v);
+          return true;
+        }
+        for (int64_t i = from; i < to; ++i) {
+          AppendSample(clock_[static_cast<size_t>(i)], v, nullptr, start, out);
+        }
+        return true;
+      });
+}
+
+void GroupWindow::ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const {
+  auto [late, late_end] = LateBetween(column, start_ms, end_ms);
   const auto add_late_before = [&](int64_t t) {
-    for (; next_late != late.end() && next_late->first < t; ++next_late) {
-      add(next_late->first, next_late->second.bits, next_late->second.histogram,
-          next_late->second.start_ms);
+    for (; late != late_end && late->first.second < t; ++late) {
+      const LateSample& s = late->second;
+      AppendSample(late->first.second, std::bit_cast<double>(s.bits), s.histogram, s.start_ms, out);
     }
   };
+  const auto own = histograms_.find(column);
   size_t histogram = 0;
-  ForEachSample(copy, [&](int64_t row, uint64_t bits, bool is_histogram, int64_t start) {
-    const int64_t t = clock[static_cast<size_t>(row)];
-    HistogramPtr h = is_histogram ? histograms[histogram++] : nullptr;
-    if (t < start_ms || t > end_ms) return;
-    add_late_before(t);
-    add(t, is_histogram ? 0 : bits, std::move(h), start);
-  });
+  if (column < columns_.size()) {
+    columns_[column].ForEachRun(
+        [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) REQUIRES(mutex_) {
+          const HistogramPtr h = value.histogram() ? own->second[histogram++] : nullptr;
+          for (int64_t i = row; i < row + static_cast<int64_t>(count); ++i) {
+            const int64_t t = clock_[static_cast<size_t>(i)];
+            if (t < start_ms || t > end_ms) continue;
+            add_late_before(t);
+            AppendSample(t, h == nullptr ? value.Float() : 0, h, start, out);
+          }
+          return true;
+        });
+  }
   add_late_before(INT64_MAX);  // times are far below it: Commit refuses what is ahead of the clock
+}
+
+void GroupWindow::Read(uint32_t column, int64_t start_ms, int64_t end_ms, bool latest_only,
+                       Columns* out) const {
+  out->Clear();
+  MutexLock lock(mutex_);
+  const auto [late, late_end] = LateBetween(column, start_ms, end_ms);
+  if (late != late_end || !clock_ascends_ || histograms_.contains(column)) {
+    ReadAny(column, start_ms, end_ms, out);
+    return;
+  }
+  if (column >= columns_.size() || columns_[column].empty()) return;
+  const Column& c = columns_[column];
+  const int64_t last_ms = clock_[c.last_row()];
+  if (last_ms < start_ms) return;
+  if (latest_only && last_ms <= end_ms) {
+    AppendSample(last_ms, std::bit_cast<double>(c.last().bits), nullptr, StartOf(column), out);
+    return;
+  }
+  ReadFloats(c, start_ms, end_ms, latest_only, out);
 }
 
 // ---- windows

@@ -58,8 +58,10 @@ class GroupWindow {
   uint32_t NextRecord() { return next_record_++; }  // writer's turn only
   void ReserveRecords(uint32_t next) { next_record_ = std::max(next_record_, next); }
 
-  // Replaces `out` by the samples of the column with start_ms <= t <= end_ms.
-  void Read(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const;
+  // Replaces `out` by the samples of the column with start_ms <= t <= end_ms. `latest_only`: all
+  // but the last of them may be left out.
+  void Read(uint32_t column, int64_t start_ms, int64_t end_ms, bool latest_only,
+            Columns* out) const;
   bool HasSamples(uint32_t column) const;
   std::vector<int64_t> Clock() const;  // ascending
 
@@ -83,6 +85,14 @@ class GroupWindow {
   void AppendLate(int64_t t_ms, const Input& in) REQUIRES(mutex_);
   uint32_t RowAt(int64_t t_ms) REQUIRES(mutex_);
   bool HasRow(int64_t t_ms) const REQUIRES(mutex_);
+  using LateSamples = std::map<std::pair<uint32_t, int64_t>, LateSample>;
+  // The late samples of a column with start_ms <= t <= end_ms.
+  std::pair<LateSamples::const_iterator, LateSamples::const_iterator> LateBetween(
+      uint32_t column, int64_t start_ms, int64_t end_ms) const REQUIRES(mutex_);
+  void ReadFloats(const Column& column, int64_t start_ms, int64_t end_ms, bool latest_only,
+                  Columns* out) const REQUIRES(mutex_);
+  void ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const
+      REQUIRES(mutex_);
   void SortRows() const REQUIRES(mutex_);
   void Count(int64_t t_ms) REQUIRES(mutex_);
   int64_t StartOf(uint32_t column) const REQUIRES(mutex_);
@@ -90,11 +100,12 @@ class GroupWindow {
 
   mutable Mutex mutex_;
   std::vector<int64_t> clock_ GUARDED_BY(mutex_);             // by row, in order of arrival
+  bool clock_ascends_ GUARDED_BY(mutex_) = true;              // so far
   mutable std::vector<uint32_t> by_time_ GUARDED_BY(mutex_);  // rows by time; may lag behind clock_
   std::vector<Column> columns_ GUARDED_BY(mutex_);
   std::unordered_map<uint32_t, std::vector<HistogramPtr>> histograms_ GUARDED_BY(mutex_);
   std::unordered_map<uint32_t, int64_t> starts_ GUARDED_BY(mutex_);
-  std::map<std::pair<uint32_t, int64_t>, LateSample> late_ GUARDED_BY(mutex_);
+  LateSamples late_ GUARDED_BY(mutex_);
   uint32_t next_record_ = 0;
   std::atomic<uint64_t> samples_{0};
   std::atomic<uint64_t> bytes_{0};
