@@ -65,8 +65,7 @@ void ReadProcesses(const std::string& folder, CgroupStats* out) {
     const auto pid = ParseNumber(line);
     if (!pid) continue;
     ++count;
-    const int id = static_cast<int>(*pid);
-    if (id > 0 && (!out->first_pid || id < *out->first_pid)) out->first_pid = id;
+    if (const int id = static_cast<int>(*pid); id > 0) out->pids.push_back(id);
   }
   out->processes = count;
 }
@@ -301,7 +300,7 @@ void CgroupTree::ReadV1(const Cgroup& group, CgroupStats* out) const {
     if (!out->processes) ReadProcesses(folder + group.id, out);
   }
   std::map<std::string, std::string> paths;
-  if (!group.container_id.empty() && out->first_pid) paths = PathsOfProcess(*out->first_pid);
+  if (!group.container_id.empty() && !out->pids.empty()) paths = PathsOfProcess(out->pids.front());
   ReadMemoryV1(Folder("memory", group, paths), out);
   ReadCpuV1(Folder("cpuacct", group, paths), Folder("cpu", group, paths), out);
   ReadPids(Folder("pids", group, paths), out);

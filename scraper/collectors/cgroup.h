@@ -28,7 +28,7 @@ struct CgroupStats {
   std::optional<double> processes, threads, threads_max;  // threads_max: 0 = none
   std::map<std::string, DeviceIo> io;                     // by "major:minor"
   Pressure cpu_pressure, io_pressure, memory_pressure;
-  std::optional<int> first_pid;  // the lowest process id in the group
+  std::vector<int> pids;  // of the group's processes, as this side's /proc numbers them
 };
 
 struct Cgroup {

@@ -1,5 +1,6 @@
 // The containers collector: cAdvisor's names, labels, types and help texts.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <sys/stat.h>
@@ -23,7 +24,15 @@ struct Row {
   std::string labels;
   CgroupStats stats;
   std::optional<double> start_seconds;
+  int init_pid = 0;  // of a container: its oldest process; 0 when there is none
   std::vector<Interface> network;
+};
+
+// The oldest process of a container, found once: when it ends, the kernel ends the container.
+struct Init {
+  int pid = 0;
+  double start_ticks = 0;    // after boot
+  double start_seconds = 0;  // since the epoch; kept, as the machine's boot time may be restated
 };
 
 struct Metric {
@@ -192,6 +201,7 @@ class ContainersCollector : public Collector {
     }
     names_.Refresh(ids);
     std::vector<Row> rows;
+    std::map<std::string, Init> seen;
     for (const Cgroup& g : groups) {
       Row row;
       row.stats = tree.Read(g);
@@ -201,12 +211,15 @@ class ContainersCollector : public Collector {
         row.stats.cfs_throttled_periods.reset();
         row.stats.cfs_throttled_seconds.reset();
       }
-      if (!g.container_id.empty() && row.stats.first_pid) {
-        row.start_seconds = StartOf(*row.stats.first_pid);
+      if (const auto init = InitOf(g.container_id, row.stats.pids)) {
+        row.init_pid = init->pid;
+        row.start_seconds = init->start_seconds;
+        seen[g.container_id] = *init;
       }
       row.labels = LabelsOf(g, row.stats);
       rows.push_back(std::move(row));
     }
+    inits_ = std::move(seen);
     ReadNetworks(&rows);
     return rows;
   }
@@ -216,13 +229,13 @@ class ContainersCollector : public Collector {
   void ReadNetworks(std::vector<Row>* rows) const {
     std::vector<Row*> by_start;
     for (Row& row : *rows) {
-      if (row.start_seconds && row.stats.first_pid) by_start.push_back(&row);
+      if (row.init_pid != 0) by_start.push_back(&row);
     }
     std::stable_sort(by_start.begin(), by_start.end(), [](const Row* a, const Row* b) {
       return *a->start_seconds < *b->start_seconds;
     });
     std::set<uint64_t> told;
-    for (Row* row : by_start) row->network = NetworkOf(*row->stats.first_pid, &told);
+    for (Row* row : by_start) row->network = NetworkOf(row->init_pid, &told);
   }
 
   // The root of version 2 has no memory files; the machine's figures are its figures.
@@ -256,13 +269,31 @@ class ContainersCollector : public Collector {
 
   // Field 22 of /proc/<pid>/stat: clock ticks after boot. The name in field 2 may hold anything, so
   // fields are counted from the last ')'.
-  std::optional<double> StartOf(int pid) const {
+  // Process numbers wrap around and processes come and go, so the lowest number says nothing.
+  std::optional<Init> InitOf(const std::string& container, const std::vector<int>& pids) const {
+    if (container.empty()) return std::nullopt;
+    if (const auto known = inits_.find(container); known != inits_.end()) {
+      if (StartTicksOf(known->second.pid) == known->second.start_ticks &&
+          std::find(pids.begin(), pids.end(), known->second.pid) != pids.end()) {
+        return known->second;
+      }
+    }
+    std::optional<Init> oldest;
+    for (const int pid : pids) {
+      const auto ticks = StartTicksOf(pid);
+      if (!ticks || (oldest && *ticks >= oldest->start_ticks)) continue;
+      const double seconds =
+          machine_.boot_seconds + *ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+      oldest = {.pid = pid, .start_ticks = *ticks, .start_seconds = seconds};
+    }
+    return oldest;
+  }
+
+  std::optional<double> StartTicksOf(int pid) const {
     const auto text = ReadSmallFile(options_.proc + "/" + std::to_string(pid) + "/stat");
     if (!text.ok()) return std::nullopt;
     const auto words = Words(std::string_view(*text).substr(text->rfind(')') + 1));
-    const auto ticks = words.size() > 19 ? ParseNumber(words[19]) : std::nullopt;
-    if (!ticks) return std::nullopt;
-    return machine_.boot_seconds + *ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    return words.size() > 19 ? ParseNumber(words[19]) : std::nullopt;
   }
 
   // Empty when the namespace has been told of, or is the machine's own (the host collector's
@@ -362,6 +393,7 @@ class ContainersCollector : public Collector {
   const CollectorOptions options_;
   ContainerNames names_;
   Machine machine_;
+  std::map<std::string, Init> inits_;  // by container id, of the containers seen last
 };
 
 }  // namespace

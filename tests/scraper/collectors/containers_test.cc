@@ -128,6 +128,27 @@ TEST_F(ContainersV2, TellsEachNetworkNamespaceOnce) {
   EXPECT_EQ(page.At("container_start_time_seconds" + Unnamed(kAppGroup)), 1795183102 + 50);
 }
 
+TEST_F(ContainersV2, StartTimeIsThatOfTheOldestProcess) {
+  const auto stat = [&](int pid, int start_ticks) {
+    machine_.Put("proc/" + std::to_string(pid) + "/stat",
+                 std::to_string(pid) + " (sh) S 1 1 1 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 " +
+                     std::to_string(start_ticks) + " 0 0\n");
+  };
+  const auto collector = NewContainersCollector(machine_.Options());
+  const auto start = [&] {
+    return CollectPage(collector.get()).At("container_start_time_seconds" + Unnamed(kAppGroup));
+  };
+  stat(377, 5000);
+  stat(378, 6000);
+  machine_.Put("sys/fs/cgroup" + kAppGroup + "/cgroup.procs", "378\n377\n");
+  EXPECT_EQ(start(), 1795183102 + 50);
+  stat(12, 9000);  // numbers have wrapped around
+  machine_.Put("sys/fs/cgroup" + kAppGroup + "/cgroup.procs", "12\n377\n");
+  EXPECT_EQ(start(), 1795183102 + 50);
+  machine_.Put("sys/fs/cgroup" + kAppGroup + "/cgroup.procs", "12\n");  // started anew
+  EXPECT_EQ(start(), 1795183102 + 90);
+}
+
 TEST_F(ContainersV2, SurvivesGroupsThatVanishWhileBeingRead) {
   const auto tree = CgroupTree::Open(machine_.path("sys").string(), machine_.path("proc").string());
   ASSERT_TRUE(tree.ok());
