@@ -39,7 +39,7 @@ using WindowPtr = std::shared_ptr<Window>;
 // What a query sees: immutable.
 struct View {
   std::vector<PartPtr> parts;      // by number
-  std::vector<WindowPtr> windows;  // by number
+  std::vector<WindowPtr> windows;  // by time, then by number
   std::vector<TombstonePtr> tombstones;
 };
 using ViewPtr = std::shared_ptr<const View>;
@@ -192,6 +192,7 @@ class Store : public Db {
 std::string NumberedName(std::string_view prefix, uint64_t number);
 bool ParseNumberedName(std::string_view name, std::string_view prefix, uint64_t* number);
 std::string MetaKey(char kind, uint64_t number);
+bool WindowBefore(const WindowPtr& a, const WindowPtr& b);
 std::string WindowValue(const Window::Info& info);
 std::string MetadataValue(const MetricMetadata& m);
 

@@ -54,7 +54,8 @@ Status Store::SealWindows(SealMode mode) {
   bool sealed = false;
   for (const WindowPtr& w : windows) {
     uint64_t all_bytes = 0;
-    for (const WindowPtr& each : view()->windows) all_bytes += each->bytes();
+    const ViewPtr v = view();
+    for (const WindowPtr& each : v->windows) all_bytes += each->bytes();
     bool open;
     {
       MutexLock lock(mutex_);
@@ -240,7 +241,8 @@ Status Store::MergeOnce(const MergePlan& plan, const std::function<bool()>& keep
 Status Store::MergeParts(MergeMode mode, const std::function<bool()>& keep_going) {
   for (;;) {
     std::vector<PlannedPart> planned;
-    for (const PartPtr& p : view()->parts) {
+    const ViewPtr v = view();
+    for (const PartPtr& p : v->parts) {
       const PartMeta& m = p->meta();
       if (unmergeable_.contains(p->id())) continue;
       planned.push_back({p->id(), m.level, m.min_ms, m.max_ms, m.value_bytes + m.index_bytes});
@@ -332,7 +334,8 @@ Status Store::Maintain() {
   const uint64_t seals = counters_.seals;
   TRY(SealWindows(SealMode::kDue));
   if (counters_.seals != seals) RemoveIdleSeries();
-  for (const PartPtr& p : view()->parts) p->ForgetUnused();
+  const ViewPtr v = view();
+  for (const PartPtr& p : v->parts) p->ForgetUnused();
   if (!MayMerge()) return {};
   disk_.Refill();
   TRY(MergeParts(MergeMode::kDue, [this] { return MayMerge(); }));

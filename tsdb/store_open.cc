@@ -44,6 +44,14 @@ std::string MetaKey(char kind, uint64_t number) {
   return key;
 }
 
+// Those of any time hold what is older than all others.
+bool WindowBefore(const WindowPtr& a, const WindowPtr& b) {
+  const Window::Info &x = a->info(), &y = b->info();
+  const int64_t from = x.any_time() ? INT64_MIN : x.start_ms;
+  const int64_t other = y.any_time() ? INT64_MIN : y.start_ms;
+  return from != other ? from < other : x.id < y.id;
+}
+
 std::string WindowValue(const Window::Info& info) {
   std::string value;
   PutSignedVarint(&value, info.start_ms);
@@ -99,7 +107,8 @@ Status Store::Start() {
                             {"ms", options_.clock->MonotonicMs() - started_ms}});
   if (options_.background) {
     loader_ = StartThread("tsdb-load", [this](std::stop_token stop) {
-      for (const WindowPtr& w : view()->windows) {
+      const ViewPtr v = view();  // held: others replace it while the windows are read
+      for (const WindowPtr& w : v->windows) {
         if (!stop.stop_requested()) w->LoadAll();
       }
     });
@@ -182,6 +191,7 @@ Status Store::LoadMeta() {
     }
   }
   TRY(it->status());
+  std::sort(loaded.windows.begin(), loaded.windows.end(), WindowBefore);
   view_ = std::make_shared<const View>(std::move(loaded));
   return {};
 }
@@ -230,7 +240,8 @@ Status Store::LoadRegistry() {
 void Store::PrepareWindows() {
   std::vector<uint32_t> groups(index_.GroupCount());
   std::iota(groups.begin(), groups.end(), 0);
-  for (const WindowPtr& w : view()->windows) {
+  const ViewPtr v = view();
+  for (const WindowPtr& w : v->windows) {
     w->last_append_ms = options_.clock->MonotonicMs();
     w->LoadLater(groups, [this, window = w.get()](uint32_t group, GroupWindow* out) {
       ReadRows(*window, index_.GroupKey(group), out);

@@ -137,14 +137,18 @@ void StoreSeriesSet::AddParts(std::vector<std::pair<uint32_t, SelectionPtr>> par
   }
 }
 
+// The newest window is read first: what is appended meanwhile can make the answer end later, but
+// not leave a gap where one window ends and the next begins.
 void StoreSeriesSet::ReadHead(const Source& source, Columns* out) const {
   const std::vector<const GroupWindow*>& windows = head_[source.first];
-  windows[0]->Read(source.second, start_ms_, end_ms_, latest_only_, out);
-  for (size_t i = 1; i < windows.size(); ++i) {
-    Columns one;
-    windows[i]->Read(source.second, start_ms_, end_ms_, latest_only_, &one);
-    MergeColumns(std::move(one), out);
-  }
+  const auto read = [&](const GroupWindow* w, Columns* into) {
+    w->Read(source.second, start_ms_, end_ms_, latest_only_, into);
+  };
+  if (windows.size() == 1) return read(windows[0], out);
+  std::vector<Columns> parts(windows.size());
+  for (size_t i = windows.size(); i-- > 0;) read(windows[i], &parts[i]);
+  out->Clear();
+  for (Columns& c : parts) MergeColumns(std::move(c), out);
 }
 
 Status StoreSeriesSet::ReadPart(const Source& source, Columns* out) const {

@@ -74,7 +74,8 @@ std::vector<MetricMetadata> Store::Metadata(std::string_view name) const {
 
 std::vector<Db::PartInfo> Store::Parts() const {
   std::vector<PartInfo> out;
-  for (const PartPtr& p : view()->parts) {
+  const ViewPtr v = view();
+  for (const PartPtr& p : v->parts) {
     const PartMeta& m = p->meta();
     out.push_back({p->id(), m.min_ms, m.max_ms, m.series, m.samples, m.value_bytes + m.index_bytes,
                    std::string(PartLevelName(m.level))});

@@ -120,7 +120,8 @@ Result<WindowPtr> Store::CreateWindow(const Window::Info& range) {
   MutexLock lock(mutex_);
   TRY(CheckUsable());  // Recover takes all windows there are out of use, and must not miss one
   View next = *view_;
-  next.windows.push_back(window);
+  next.windows.insert(
+      std::upper_bound(next.windows.begin(), next.windows.end(), window, WindowBefore), window);
   view_ = std::make_shared<const View>(std::move(next));
   open_.push_back(window);
   return window;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/executor.h"
+#include "base/mutex.h"
 #include "tests/tsdb/test_directory.h"
 #include "tsdb/db.h"
 
@@ -32,7 +33,13 @@ TEST(Concurrency, ReadersSeePrefixesWhileWindowsAreSealedAndMerged) {
   Db& db = **opened;
   std::atomic<int> writing{kWriters};
   std::atomic<int> failures{0};
-  const auto expect = [&](bool ok) { failures += !ok; };
+  Mutex mutex;
+  std::string first;  // of the failures
+  const auto expect = [&](bool ok, const std::string& what = "") {
+    if (ok || failures++ > 0) return;
+    MutexLock lock(mutex);
+    first = what;
+  };
 
   const auto write = [&](int writer) {
     std::vector<Labels> labels;
@@ -49,7 +56,7 @@ TEST(Concurrency, ReadersSeePrefixesWhileWindowsAreSealedAndMerged) {
         batch.Add(ref, kNow + step * 15'000, static_cast<double>(step / 3));
       }
       const auto r = db.Commit(batch);
-      expect(r.ok() && r->appended == kSeries);
+      expect(r.ok() && r->appended == kSeries, r.ok() ? "not all appended" : r.status().message());
     }
     --writing;
   };
@@ -63,21 +70,25 @@ TEST(Concurrency, ReadersSeePrefixesWhileWindowsAreSealedAndMerged) {
         Labels l;
         Columns c;
         (*set)->GetLabels(i, &l);
-        expect((*set)->Read(i, &c).ok());
+        const Status read_status = (*set)->Read(i, &c);
+        expect(read_status.ok(), read_status.message());
         for (size_t k = 0; k < c.size(); ++k) {
-          expect(c.t_ms[k] == kNow + static_cast<int64_t>(k) * 15'000);
-          expect(c.value[k] == static_cast<double>(k / 3));
+          expect(c.t_ms[k] == kNow + static_cast<int64_t>(k) * 15'000, "time");
+          expect(c.value[k] == static_cast<double>(k / 3), "value");
         }
         size_t& last =
             seen[static_cast<size_t>(std::stoi(std::string(l.Get("instance")))) * kSeries +
                  static_cast<size_t>(std::stoi(std::string(l.Get("n"))))];
-        expect(c.size() >= last);
+        expect(c.size() >= last, "shrunk");
         last = c.size();
       }
     }
   };
   const auto maintain = [&] {
-    while (writing > 0) expect(db.Compact().ok());
+    while (writing > 0) {
+      const Status s = db.Compact();
+      expect(s.ok(), s.message());
+    }
   };
   {
     std::vector<std::jthread> threads;
@@ -87,7 +98,7 @@ TEST(Concurrency, ReadersSeePrefixesWhileWindowsAreSealedAndMerged) {
     threads.push_back(StartThread("reader", [&](std::stop_token) { read(); }));
     threads.push_back(StartThread("maintain", [&](std::stop_token) { maintain(); }));
   }
-  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(failures, 0) << first;
   EXPECT_EQ(db.Stats().counters.samples_appended, uint64_t{kWriters} * kSeries * kSteps);
   opened = Status::Cancelled("closed");
   std::filesystem::remove_all(path);

@@ -1,6 +1,7 @@
 // Acknowledged samples survive kill -9 at any moment: a writer process reports each acknowledged
 // commit through a pipe, is killed at a random one, and the store it leaves must hold them all.
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -62,6 +63,23 @@ double ValueAt(int series, int64_t step) {
   }
 }
 
+// The writer is a program of its own: a mere fork would lack the threads of RocksDB.
+TEST(Crash, DISABLED_Writer) {
+  const char* path = std::getenv("DECKWATCH_WRITER_PATH");
+  if (path == nullptr) GTEST_SKIP() << "run by the tests below";
+  Write(path, std::atoll(std::getenv("DECKWATCH_WRITER_STEP")),
+        std::atoi(std::getenv("DECKWATCH_WRITER_PIPE")));
+}
+
+[[noreturn]] void Become(const std::string& path, int64_t from_step, int pipe) {
+  setenv("DECKWATCH_WRITER_PATH", path.c_str(), 1);
+  setenv("DECKWATCH_WRITER_STEP", std::to_string(from_step).c_str(), 1);
+  setenv("DECKWATCH_WRITER_PIPE", std::to_string(pipe).c_str(), 1);
+  execl("/proc/self/exe", "writer", "--gtest_filter=Crash.DISABLED_Writer",
+        "--gtest_also_run_disabled_tests", "--gtest_brief=1", nullptr);
+  _exit(9);
+}
+
 // Runs a writer until it has acknowledged `acks` steps, kills it, and returns how many it had
 // acknowledged by then.
 int64_t RunAndKill(const std::string& path, int64_t from_step, int64_t acks) {
@@ -70,7 +88,7 @@ int64_t RunAndKill(const std::string& path, int64_t from_step, int64_t acks) {
   const pid_t child = fork();
   if (child == 0) {
     close(fds[0]);
-    Write(path, from_step, fds[1]);
+    Become(path, from_step, fds[1]);
   }
   close(fds[1]);
   int64_t seen = 0;
