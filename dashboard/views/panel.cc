@@ -131,6 +131,11 @@ void Panel::Rebuild(const PageContext& page,
                std::to_string(model_.lines.size()) + " series, the highest";
     model_.lines.resize(kMaxLines);
   }
+  // Fills of many lines lie on top of each other: together they stay as light as a few.
+  constexpr size_t kFullFills = 3;
+  if (!spec_.stacked && model_.lines.size() > kFullFills) {
+    model_.fill *= static_cast<float>(kFullFills) / static_cast<float>(model_.lines.size());
+  }
 }
 
 void Panel::AddLines(const PanelQuery& query, const QueryResult& data) {
