@@ -303,11 +303,11 @@ void Store::AppendPending(const std::vector<Pending>& pending, CommitScope* scop
     i = end;
     Window* window = scope->Find(RangeOf(first.t_ms, scope->now_ms));
     GroupWindow& group = window->Group(first.group);
+    window->Cover(first.t_ms);  // first: a reader that has seen the row must find the window again
     group.AppendRow(first.t_ms, row, &counts, &record);
     if (record.empty()) continue;
     scope->batch.Put(window->rows(), RowKey(index_.GroupKey(first.group), group.NextRecord()),
                      record);
-    window->Cover(first.t_ms);
     window->last_append_ms = options_.clock->MonotonicMs();
   }
   AddRegistryEntries(&ids, &scope->batch);
