@@ -99,6 +99,12 @@ void WriteStore(const tsdb::DbStats& s, PageWriter* w) {
   w->Counter("deckwatch_tsdb_reopens_total", "Reopenings of the store after an I/O error.",
              Number(c.reopens));
   w->Counter("deckwatch_tsdb_corruptions_total", "Damaged blocks met.", Number(c.corruptions));
+  w->Gauge("deckwatch_tsdb_takes_samples",
+           "0 after an error of the log, and while the disk is full.", s.takes_samples ? 1 : 0);
+  w->Gauge("deckwatch_tsdb_disk_low", "1 while merges wait for room on the disk.",
+           s.disk_is_low ? 1 : 0);
+  w->Gauge("deckwatch_tsdb_disk_free_bytes", "Room on the disk of the store.",
+           Number(s.disk_free_bytes));
 }
 
 void WriteRules(const alerting::Manager& manager, PageWriter* w) {
