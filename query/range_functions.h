@@ -45,13 +45,22 @@ struct RateGeometry {
   double factor = 0;      // (sampled + to_start + to_end) / sampled, per second where asked for
 };
 
-// Memory that functions reuse from series to series. The geometry is that of the windows numbered
-// `geometry_of`.
+// Names the windows of a series. Equal numbers: equal windows; a few are in use at a time, each in
+// a slot of its own.
+struct WindowsId {
+  size_t slot = 0;
+  uint64_t number = 0;  // from 1 on
+};
+
+// Memory that functions reuse from series to series.
 struct RangeScratch {
+  struct Geometry {
+    uint64_t windows = 0;  // the number of those it belongs to
+    std::vector<RateGeometry> steps;
+  };
   std::vector<uint32_t> indexes;
   std::vector<double> values;
-  std::vector<RateGeometry> geometry;
-  uint64_t geometry_of = 0;
+  std::vector<Geometry> geometry;  // by slot of the windows
 };
 
 // One series under one function. Window i covers (end_ms(i) - range_ms, end_ms(i)], widened by the
@@ -70,7 +79,7 @@ struct RangeCall {
   Position scalar_pos;              // of the first scalar argument
   AnnotationSet* annotations = nullptr;
   RangeScratch* scratch = nullptr;
-  uint64_t windows = 0;       // number of the windows: equal for series with equal times of samples
+  WindowsId windows;
   StepVector* out = nullptr;  // results go to row `row`
   size_t row = 0;
 

@@ -104,9 +104,12 @@ bool Prepare(const RangeCall& call, const Samples& s, size_t step, bool is_count
 
 // The geometry of all windows, worked out once for all series that are scraped at the same times.
 const std::vector<RateGeometry>& Geometry(RangeCall& call, bool per_second) {
-  std::vector<RateGeometry>& out = call.scratch->geometry;
-  if (call.scratch->geometry_of == call.windows) return out;
-  call.scratch->geometry_of = call.windows;
+  std::vector<RangeScratch::Geometry>& all = call.scratch->geometry;
+  if (all.size() <= call.windows.slot) all.resize(call.windows.slot + 1);
+  RangeScratch::Geometry& known = all[call.windows.slot];
+  std::vector<RateGeometry>& out = known.steps;
+  if (known.windows == call.windows.number) return out;
+  known.windows = call.windows.number;
   out.assign(call.steps.size(), {});
   for (size_t i = 0; i < out.size(); ++i) {
     const Window w = call.floats.window[i];

@@ -41,9 +41,9 @@ Status RunBlocks(QueryContext& ctx, size_t n, size_t steps, const BlockFunction&
       slot.status = ctx.budget.Check();
       if (!slot.status.ok()) return;
       slot.out.emplace(steps);
-      const size_t begin = (first + i) * block_series;
-      slot.status =
-          evaluate(begin, std::min(n, begin + block_series), &*slot.out, &slot.annotations);
+      const size_t begin = (first + i) * block_series, end = std::min(n, begin + block_series);
+      slot.out->Reserve(end - begin);
+      slot.status = evaluate(begin, end, &*slot.out, &slot.annotations);
       if (slot.status.ok()) slot.status = ctx.Hold(&*slot.out);
     };
     if (slots.size() > 1) {

@@ -61,16 +61,32 @@ void SeriesSamples::Split(const Columns& columns, bool with_start_times) {
                  nullptr};
 }
 
+SeriesSamples::Known* SeriesSamples::FindKnown() {
+  const auto same = [this](const Known& k) {
+    return std::equal(k.t_ms.begin(), k.t_ms.end(), floats_.t_ms, floats_.t_ms + floats_.size);
+  };
+  for (size_t i = 0; i < known_.size(); ++i) {
+    Known& known = known_[(windows_.slot + i) % known_.size()];  // the last one first
+    if (same(known)) return &known;
+  }
+  return nullptr;
+}
+
 void SeriesSamples::SetWindows(const std::vector<int64_t>& end_ms, int64_t before_ms,
                                int64_t after_ms) {
-  if (windows_ == 0 || !std::equal(windows_t_.begin(), windows_t_.end(), floats_.t_ms,
-                                   floats_.t_ms + floats_.size)) {
-    Slide(floats_.t_ms, floats_.size, end_ms, before_ms, after_ms, &float_window_);
-    windows_t_.assign(floats_.t_ms, floats_.t_ms + floats_.size);
-    ++windows_;
+  constexpr size_t kMaxKnown = 64, kMaxKnownSteps = size_t{1} << 16;
+  Known* known = FindKnown();
+  if (known == nullptr) {
+    const size_t room = std::clamp<size_t>(kMaxKnownSteps / end_ms.size(), 1, kMaxKnown);
+    if (known_.size() < room) known_.emplace_back();
+    known = &known_[numbers_ % known_.size()];  // the first ones in turn
+    known->t_ms.assign(floats_.t_ms, floats_.t_ms + floats_.size);
+    Slide(floats_.t_ms, floats_.size, end_ms, before_ms, after_ms, &known->windows);
+    known->number = ++numbers_;
   }
+  windows_ = {static_cast<size_t>(known - known_.data()), known->number};
   Slide(histograms_.t_ms, histograms_.size, end_ms, before_ms, after_ms, &histogram_window_);
-  floats_.window = float_window_.data();
+  floats_.window = known->windows.data();
   histograms_.window = histogram_window_.data();
 }
 

@@ -17,24 +17,34 @@ class SeriesSamples {
   // with the same arguments for every series.
   void SetWindows(const std::vector<int64_t>& end_ms, int64_t before_ms, int64_t after_ms);
 
-  // Changes whenever the windows do, unlike from series to series scraped at the same times.
-  uint64_t windows() const { return windows_; }
+  // Names the windows: equal for series that are scraped at the same times.
+  WindowsId windows() const { return windows_; }
 
   bool empty() const { return floats_.size + histograms_.size == 0; }
   const FloatSamples& floats() const { return floats_; }
   const HistogramSamples& histograms() const { return histograms_; }
 
  private:
+  // Windows of one sequence of times, kept as long as there is room for them.
+  struct Known {
+    uint64_t number = 0;
+    std::vector<int64_t> t_ms;
+    std::vector<Window> windows;
+  };
+
   void Split(const Columns& columns, bool with_start_times);
+  // That of the floats' times, or null.
+  Known* FindKnown();
 
   FloatSamples floats_;
   HistogramSamples histograms_;
   std::vector<int64_t> float_t_, float_start_, histogram_t_, histogram_start_;
   std::vector<double> float_value_;
   std::vector<HistogramPtr> histogram_value_;
-  std::vector<Window> float_window_, histogram_window_;
-  std::vector<int64_t> windows_t_;  // times of the floats that float_window_ was made for
-  uint64_t windows_ = 0;
+  std::vector<Window> histogram_window_;
+  std::vector<Known> known_;
+  WindowsId windows_;     // of the last call
+  uint64_t numbers_ = 0;  // given so far
 };
 
 }  // namespace deckwatch::query
