@@ -57,6 +57,7 @@ Status DecodeExternalLabels(const YamlNode& node, std::string_view file, Labels*
     }
     std::string value;
     d.String(name, &value);
+    if (!IsValidUtf8(value)) return d.ErrorAt(name, QuoteGo(value) + " is not a valid label value");
     builder.Set(name, ExpandEnvironment(value));
   }
   TRY(d.Finish());

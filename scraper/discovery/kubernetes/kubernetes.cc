@@ -248,13 +248,10 @@ Status CheckAccess(const YamlDecoder& d, const Options& o) {
   return Status::Ok();
 }
 
-// A selector of nodes is taken wherever nodes could be attached, as Prometheus does, even while
-// attach_metadata is off.
+// Prometheus takes a selector of nodes for pods even while attach_metadata is off.
 Status CheckSelectors(const YamlDecoder& d, const Options& o) {
   Options with_nodes = o;
-  with_nodes.targets.attach_node |= o.targets.role == Kind::kPod ||
-                                    o.targets.role == Kind::kEndpoints ||
-                                    o.targets.role == Kind::kEndpointSlice;
+  with_nodes.targets.attach_node |= o.targets.role == Kind::kPod;
   const std::vector<Kind> needed = NeededKinds(with_nodes.targets);
   for (const auto& [kind, selector] : o.selectors) {
     if (std::find(needed.begin(), needed.end(), kind) == needed.end()) {

@@ -80,7 +80,7 @@ TEST(KubernetesConfig, RefusesBadSections) {
   EXPECT_THAT(error("role: namespace\n"), HasSubstr("unknown role"));
   EXPECT_THAT(error("role: pod\nroles: x\n"), HasSubstr("roles"));
   EXPECT_EQ(error("role: pod\nselectors: [{role: node}]\n"), "");
-  EXPECT_THAT(error("role: service\nselectors: [{role: node}]\n"), HasSubstr("no use"));
+  EXPECT_THAT(error("role: endpoints\nselectors: [{role: node}]\n"), HasSubstr("no use"));
   EXPECT_THAT(error("role: pod\nselectors: [{role: pod}, {role: pod}]\n"), HasSubstr("second"));
   EXPECT_THAT(error("role: pod\napi_server: http://x\nkubeconfig_file: y\n"),
               HasSubstr("kubeconfig_file"));
