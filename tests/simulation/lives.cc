@@ -39,8 +39,9 @@ struct Life {
     }
     return run;
   }
-  // Small numbers as likely as large ones: the start of a store has much in few calls.
+  // Half of the time small numbers are as likely as large ones: opening has much in few calls.
   uint64_t CallNumber(double largest) {
+    if (random.OneIn(2)) return 1 + random.Below(static_cast<uint64_t>(largest));
     const double unit = static_cast<double>(random.Next() >> 11) / 9007199254740992.0;
     return static_cast<uint64_t>(std::exp(unit * std::log(largest)));
   }
@@ -57,9 +58,11 @@ struct Judge {
   const WriterRun* run;
 
   bool Violation(const std::string& problem) const {
+    std::string flags;
+    for (const std::string& f : run->flags) flags += " " + f;
     tally->violations.push_back("seed " + std::to_string(life->seed) + ", steps " +
-                                std::to_string(run->from + 1) + "…, faults \"" + run->faults +
-                                "\": " + problem);
+                                std::to_string(run->from + 1) + "…," + flags + " faults \"" +
+                                run->faults + "\": " + problem);
     return false;
   }
   // Whether the store holds what some step of low … high left; then the life goes on from there.
@@ -80,7 +83,7 @@ struct Judge {
 Tally RunLives(const Settings& settings, const Progress& progress,
                const std::function<bool(Life*, Tally*)>& trial) {
   Tally tally;
-  for (uint64_t seed = settings.seed; tally.runs < settings.runs; ++seed) {
+  for (uint64_t seed = settings.seed; !settings.Enough(tally.runs); ++seed) {
     Life life(settings, seed);
     for (uint64_t k = 0; k < kTrialsPerLife && tally.runs < settings.runs; ++k) {
       const bool fine = trial(&life, &tally);
@@ -89,7 +92,6 @@ Tally RunLives(const Settings& settings, const Progress& progress,
       if (!fine) break;
     }
   }
-  std::filesystem::remove_all(settings.folder);
   return tally;
 }
 

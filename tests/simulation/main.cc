@@ -2,6 +2,7 @@
 //
 //   simulation --mode kill|power|space|io|mutate [--runs N] [--seed N]
 //              [--dir FOLDER]            where the stores are made
+//              [--seconds N]             stops earlier, when that much time has passed
 //              [--report FILE]           adds the result as a section of Markdown
 //              [--lie ack|value|sync]    breaks the harness itself: violations must be found
 //
@@ -33,6 +34,10 @@ const std::map<std::string, Mode> kModes = {{"kill", {RunKills, "Kill -9"}},
 
 void Show(const Tally& tally, uint64_t runs) {
   static uint64_t last = 0;
+  static size_t shown = 0;
+  for (; shown < tally.violations.size(); ++shown) {
+    std::cerr << "\nVIOLATION " << tally.violations[shown] << "\n";
+  }
   if (!isatty(STDERR_FILENO) && tally.runs < last + std::max<uint64_t>(1, runs / 10)) return;
   last = tally.runs;
   std::cerr << (isatty(STDERR_FILENO) ? "\r" : "") << tally.runs << " of " << runs << " runs, "
@@ -65,6 +70,9 @@ int Main(int argc, char** argv) {
     const std::string flag = argv[i], value = argv[i + 1];
     if (flag == "--mode") mode = value;
     if (flag == "--runs") settings.runs = std::strtoull(value.c_str(), nullptr, 10);
+    if (flag == "--seconds") {
+      settings.until_ms = Clock::Real()->MonotonicMs() + 1'000 * std::atoll(value.c_str());
+    }
     if (flag == "--seed") settings.seed = std::strtoull(value.c_str(), nullptr, 10);
     if (flag == "--dir")
       settings.folder = value + "/deckwatch_simulation_" + std::to_string(getpid());
@@ -74,12 +82,13 @@ int Main(int argc, char** argv) {
   const auto found = kModes.find(mode);
   if (found == kModes.end() || argc % 2 == 0) {
     std::cerr << "usage: simulation --mode kill|power|space|io|mutate [--runs N] [--seed N] "
-                 "[--dir FOLDER] [--report FILE] [--lie ack|value|sync]\n";
+                 "[--seconds N] [--dir FOLDER] [--report FILE] [--lie ack|value|sync]\n";
     return 2;
   }
   ConfigureLog(LogLevel::kError, LogFormat::kLogfmt);
   settings.keep_going = settings.lie.empty();
   const Tally tally = found->second.run(settings, [&](const Tally& t) { Show(t, settings.runs); });
+  std::filesystem::remove_all(settings.folder);
   std::cerr << "\n";
   Print(std::cout, found->second.title, settings, tally);
   for (const std::string& v : tally.violations) std::cout << "VIOLATION " << v << "\n";

@@ -65,6 +65,7 @@ Content ReadEverything(const tsdb::Db& db, Damage* damage) {
     return out.state.emplace(key, value).second;
   });
   if (!s.ok()) report(s);
+  damage->state = !s.ok();
   for (const MetricMetadata& m : db.Metadata("")) out.help[m.name] = m.help;
   damage->counted = db.Stats().counters.corruptions;
   return out;
@@ -93,14 +94,18 @@ bool Same(const Content::Point& a, const Content::Point& b) {
 
 std::optional<std::string> MapDifference(const std::map<std::string, std::string>& expected,
                                          const std::map<std::string, std::string>& found,
-                                         const std::string& what) {
+                                         const std::string& what, bool may_miss) {
   if (expected == found) return {};
   for (const auto& [key, value] : expected) {
     const auto it = found.find(key);
+    if (it == found.end() && may_miss) continue;
     if (it == found.end()) return "missing " + what + " " + key;
     if (it->second != value) return "wrong " + what + " " + key + ": " + it->second;
   }
-  return "phantom " + what;
+  for (const auto& [key, value] : found) {
+    if (!expected.contains(key)) return "phantom " + what + " " + key;
+  }
+  return {};
 }
 
 std::optional<std::string> PointDifference(const std::string& name,
@@ -141,8 +146,9 @@ std::optional<std::string> Difference(const Content& expected, const Content& fo
                                       oldest_ms, reported);
     if (difference.has_value()) return difference;
   }
-  if (auto d = MapDifference(expected.state, found.state, "state row"); d.has_value()) return d;
-  return MapDifference(expected.help, found.help, "metadata");
+  if (auto d = MapDifference(expected.state, found.state, "state row", damage.state); d.has_value())
+    return d;
+  return MapDifference(expected.help, found.help, "metadata", false);
 }
 
 }  // namespace deckwatch::simulation

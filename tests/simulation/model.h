@@ -43,6 +43,7 @@ struct Damage {
   std::vector<std::string> reads;   // errors of single reads, and of whole selects
   std::vector<std::string> series;  // of them, the series concerned
   bool everything = false;          // no select came through
+  bool state = false;               // the scan of the state did not come to its end
   uint64_t counted = 0;             // DbStats::counters.corruptions
   bool any() const { return !reads.empty() || counted > 0; }
 };

@@ -8,14 +8,21 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace deckwatch::simulation {
 
 struct Settings {
   uint64_t seed = 1;
   uint64_t runs = 10;
-  std::string folder;      // for stores; emptied before each life
+  int64_t until_ms = INT64_MAX;  // of the monotonic clock: no new life after it
+  std::string folder;            // for stores; emptied before each life
   std::string lie;         // a fault of the harness itself that must be found: ack, value, sync
   bool keep_going = true;  // after a violation
+
+  bool Enough(uint64_t done) const {
+    return done >= runs || Clock::Real()->MonotonicMs() >= until_ms;
+  }
 };
 
 struct Tally {
