@@ -14,9 +14,6 @@ namespace deckwatch::simulation {
 namespace {
 
 constexpr uint64_t kTrialsPerLife = 8;
-// RocksDB's own info log: Debian's build of the library has its assertions on and ends the process
-// at the second failed write of it. Its content is not the store's.
-constexpr const char* kExceptInfoLog = " except=LOG";
 constexpr uint64_t kForEver = uint64_t{1} << 60;
 
 // One store and what is known about it.
@@ -162,8 +159,7 @@ bool ErrorTrial(Life* life, Tally* tally, int error) {
   const bool reads = error == EIO && random.OneIn(4);
   run.faults = "mode=error errno=" + std::to_string(error) +
                " at=" + std::to_string(life->CallNumber(1'500)) + " span=" + std::to_string(span) +
-               " seed=" + std::to_string(random.Below(1'000)) + (reads ? " calls=read" : "") +
-               kExceptInfoLog;
+               " seed=" + std::to_string(random.Below(1'000)) + (reads ? " calls=read" : "");
   const WriterEnd end = RunWriter(run);
   const Judge judge{tally, life, &run};
   tally->runs++;

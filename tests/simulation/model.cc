@@ -119,7 +119,10 @@ std::optional<std::string> PointDifference(const std::string& name,
   for (const auto& [t_ms, point] : found) {
     const auto it = expected.find(t_ms);
     if (it == expected.end()) return "phantom sample " + at(t_ms);
-    if (!Same(it->second, point)) return "wrong value " + at(t_ms);
+    if (!Same(it->second, point)) {
+      return "wrong value " + at(t_ms) + ": " + FormatFloat(point.value) + " instead of " +
+             FormatFloat(it->second.value);
+    }
   }
   if (may_miss) return {};
   for (const auto& [t_ms, point] : expected) {

@@ -122,11 +122,14 @@ std::string LookAt(const std::string& folder, const Model& whole, const Mutation
   // A damaged log ends where it is damaged, as one that was torn: a prefix of the writes is left.
   Model prefix(whole.seed());
   const uint64_t newest = NewestMarker(found);
+  std::string nearest;
   for (uint64_t step = newest; step < std::min(whole.step(), newest + 16); ++step) {
     prefix.AdvanceTo(step);
-    if (!Difference(prefix.content(), found, oldest_ms, damage).has_value()) return "log cut";
+    const auto d = Difference(prefix.content(), found, oldest_ms, damage);
+    if (!d.has_value()) return "log cut";
+    if (step == newest) nearest = ", of step " + std::to_string(newest) + ": " + *d;
   }
-  return "violation: " + *difference;
+  return "violation: of step " + std::to_string(whole.step()) + ": " + *difference + nearest;
 }
 
 }  // namespace

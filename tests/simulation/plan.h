@@ -1,7 +1,6 @@
 // What the fault library shall do, given in the environment as SIM_FAULTS="key=value …":
 //
 //   dir=PATH      only files below it count
-//   except=NAME   but not those whose name begins with it
 //   mode=kill     SIGKILL at call number `at`
 //        cut      a power cut at call number `at`: what was not fsynced is lost
 //        error    calls `at` … `at` + `span` − 1 fail with `errno`
@@ -26,7 +25,7 @@ enum class FaultMode { kOff, kCount, kKill, kCut, kError };
 
 struct FaultPlan {
   FaultMode mode = FaultMode::kOff;
-  std::string dir, except, report, shadow;
+  std::string dir, report, shadow;
   uint64_t at = 0, span = 1, seed = 0;
   int error = EIO;
   bool reads = false;
@@ -49,7 +48,6 @@ struct FaultPlan {
   void Set(const std::string& key, const std::string& value) {
     const auto number = [&] { return std::strtoull(value.c_str(), nullptr, 10); };
     if (key == "dir") dir = value;
-    if (key == "except") except = value;
     if (key == "report") report = value;
     if (key == "shadow") shadow = value;
     if (key == "at") at = number();
