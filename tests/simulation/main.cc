@@ -55,6 +55,8 @@ void Print(std::ostream& out, const std::string& title, const Settings& s, const
     out << "| oldest acknowledgement lost to a cut, ms before it | " << t.worst_ms << " |\n";
   }
   out << "\n";
+  for (const std::string& v : t.violations) out << "- " << v << "\n";
+  if (!t.violations.empty()) out << "\n";
 }
 
 int Main(int argc, char** argv) {
@@ -91,7 +93,6 @@ int Main(int argc, char** argv) {
   std::filesystem::remove_all(settings.folder);
   std::cerr << "\n";
   Print(std::cout, found->second.title, settings, tally);
-  for (const std::string& v : tally.violations) std::cout << "VIOLATION " << v << "\n";
   if (!report.empty()) {
     std::ofstream out(report, std::ios::app);
     Print(out, found->second.title, settings, tally);

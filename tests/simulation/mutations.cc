@@ -152,6 +152,7 @@ Tally RunMutations(const Settings& settings, const Progress& progress) {
     Model model(seed);
     const Inspection whole = Inspect(source, model, end.acked, end.acked);
     fs::remove_all(StoreOf(source) + "/snapshots");
+    fs::remove(StoreOf(source) + "/ballast");  // holds nothing, and is made anew
     if (!whole.ok) tally.violations.push_back("undamaged store: " + whole.problem);
     model.AdvanceTo(end.acked);
     for (uint64_t k = 0; k < kMutationsPerStore && tally.runs < settings.runs; ++k) {
