@@ -63,7 +63,7 @@ class WindowSource : public SeriesSource {
   uint64_t group_key() override { return index_->GroupKey((*series_)[at_].place.group); }
   Status Read(int64_t start_ms, int64_t end_ms, Columns* out) override {
     const SeriesPlace& place = (*series_)[at_].place;
-    window_->FindGroup(place.group)->Read(place.column, start_ms, end_ms, false, out);
+    window_->FindGroup(place.group)->Read(place.column, start_ms, end_ms, out);
     return {};
   }
   Status Next() override {

@@ -140,15 +140,12 @@ void StoreSeriesSet::AddParts(std::vector<std::pair<uint32_t, SelectionPtr>> par
 // The newest window is read first: what is appended meanwhile can make the answer end later, but
 // not leave a gap where one window ends and the next begins.
 void StoreSeriesSet::ReadHead(const Source& source, Columns* out) const {
-  const std::vector<const GroupWindow*>& windows = head_[source.first];
-  const auto read = [&](const GroupWindow* w, Columns* into) {
-    w->Read(source.second, start_ms_, end_ms_, latest_only_, into);
-  };
-  if (windows.size() == 1) return read(windows[0], out);
-  std::vector<Columns> parts(windows.size());
-  for (size_t i = windows.size(); i-- > 0;) read(windows[i], &parts[i]);
-  out->Clear();
-  for (Columns& c : parts) MergeColumns(std::move(c), out);
+  for (const GroupWindow* w : head_[source.first]) {
+    if (w->AppendTo(source.second, start_ms_, end_ms_, latest_only_, out)) continue;
+    Columns one;
+    w->Read(source.second, start_ms_, end_ms_, &one);
+    MergeColumns(std::move(one), out);
+  }
 }
 
 Status StoreSeriesSet::ReadPart(const Source& source, Columns* out) const {
@@ -176,6 +173,7 @@ Status StoreSeriesSet::ReadPart(const Source& source, Columns* out) const {
 
 Status StoreSeriesSet::ReadSource(size_t i, const Source& source, Columns* out) const {
   if (source.part == kHead) {
+    out->Clear();
     ReadHead(source, out);
     return {};
   }
@@ -221,8 +219,13 @@ Status StoreSeriesSet::ReadAll(size_t i, Columns* out) const {
   Status worst;
   const Series& s = series_[i];
   for (uint32_t k = 0; k < s.sources; ++k) {
+    const Source& source = sources_[s.first_source + k];
+    if (source.part == kHead) {
+      ReadHead(source, out);
+      continue;
+    }
     Columns one;
-    const Status read = ReadSource(i, sources_[s.first_source + k], k == 0 ? out : &one);
+    const Status read = ReadSource(i, source, k == 0 ? out : &one);
     if (k > 0) MergeColumns(std::move(one), out);
     if (!read.ok()) worst = read;
   }
@@ -405,15 +408,14 @@ Result<std::vector<std::string>> StoreQuerier::LabelValues(const std::string& na
 }
 
 Result<std::vector<Labels>> StoreQuerier::Series(const LabelQuery& query) const {
-  std::set<Labels> all;
+  std::vector<Labels> out;
   TRY(ForEachSeries(query, [&](LabelsView labels) {
-    all.emplace(labels);
+    out.emplace_back(labels);
     return true;
   }));
-  std::vector<Labels> out;
-  for (auto it = all.begin(); it != all.end() && (query.limit == 0 || out.size() < query.limit);) {
-    out.push_back(std::move(all.extract(it++).value()));
-  }
+  if (!std::is_sorted(out.begin(), out.end())) std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  if (query.limit > 0 && out.size() > query.limit) out.resize(query.limit);
   return out;
 }
 

@@ -232,7 +232,7 @@ Status Store::ReadStored(const View& view, const CommitScope& scope, uint32_t id
     const bool own =
         std::find(scope.windows.begin(), scope.windows.end(), w) != scope.windows.end();
     if (group == nullptr || own) continue;
-    group->Read(place[0].column, start_ms, end_ms, false, &one);
+    group->Read(place[0].column, start_ms, end_ms, &one);
     MergeColumns(std::move(one), out);
     one.Clear();
   }

@@ -330,14 +330,15 @@ void GroupWindow::ReadFloats(const Column& column, int64_t start_ms, int64_t end
   const auto low = std::lower_bound(clock_.begin(), clock_.end(), start_ms) - clock_.begin();
   const auto high = std::upper_bound(clock_.begin(), clock_.end(), end_ms) - clock_.begin();
   const auto room = static_cast<size_t>(latest_only ? 1 : high - low);
-  out->t_ms.reserve(room), out->value.reserve(room);
+  out->t_ms.reserve(out->t_ms.size() + room);
+  out->value.reserve(out->value.size() + room);
   column.ForEachRun(
       [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) REQUIRES(mutex_) {
         const int64_t from = std::max(row, low);
         const int64_t to = std::min(row + static_cast<int64_t>(count), high);
         if (from >= to) return row < high;
         const double v = value.Float();
-        if (start == 0 && out->start_ms.empty()) {
+        if (start == 0 && out->start_ms.empty() && out->histogram.empty()) {
           out->t_ms.insert(out->t_ms.end(), clock_.begin() + from, clock_.begin() + to);
           out->value.resize(out->t_ms.size(), v);
           return true;
@@ -375,24 +376,25 @@ void GroupWindow::ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Col
   add_late_before(INT64_MAX);  // times are far below it: Commit refuses what is ahead of the clock
 }
 
-void GroupWindow::Read(uint32_t column, int64_t start_ms, int64_t end_ms, bool latest_only,
-                       Columns* out) const {
-  out->Clear();
+bool GroupWindow::AppendTo(uint32_t column, int64_t start_ms, int64_t end_ms, bool latest_only,
+                           Columns* out) const {
   MutexLock lock(mutex_);
+  if (!out->empty() && out->t_ms.back() >= min_ms()) return false;
   const auto [late, late_end] = LateBetween(column, start_ms, end_ms);
   if (late != late_end || !clock_ascends_ || histograms_.contains(column)) {
     ReadAny(column, start_ms, end_ms, out);
-    return;
+    return true;
   }
-  if (column >= columns_.size() || columns_[column].empty()) return;
+  if (column >= columns_.size() || columns_[column].empty()) return true;
   const Column& c = columns_[column];
   const int64_t last_ms = clock_[c.last_row()];
-  if (last_ms < start_ms) return;
+  if (last_ms < start_ms) return true;
   if (latest_only && last_ms <= end_ms) {
     AppendSample(last_ms, std::bit_cast<double>(c.last().bits), nullptr, StartOf(column), out);
-    return;
+  } else {
+    ReadFloats(c, start_ms, end_ms, latest_only, out);
   }
-  ReadFloats(c, start_ms, end_ms, latest_only, out);
+  return true;
 }
 
 // ---- windows

@@ -58,10 +58,16 @@ class GroupWindow {
   uint32_t NextRecord() { return next_record_++; }  // writer's turn only
   void ReserveRecords(uint32_t next) { next_record_ = std::max(next_record_, next); }
 
-  // Replaces `out` by the samples of the column with start_ms <= t <= end_ms. `latest_only`: all
-  // but the last of them may be left out.
-  void Read(uint32_t column, int64_t start_ms, int64_t end_ms, bool latest_only,
-            Columns* out) const;
+  // Appends the samples of the column with start_ms <= t <= end_ms to `out`. False, with nothing
+  // done, when `out` holds a sample that may not lie before them. `latest_only`: all but the last
+  // of `out` and of them may be left out.
+  [[nodiscard]] bool AppendTo(uint32_t column, int64_t start_ms, int64_t end_ms, bool latest_only,
+                              Columns* out) const;
+  // Replaces `out` by them.
+  void Read(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const {
+    out->Clear();
+    (void)AppendTo(column, start_ms, end_ms, false, out);  // true: `out` is empty
+  }
   bool HasSamples(uint32_t column) const;
   std::vector<int64_t> Clock() const;  // ascending
 

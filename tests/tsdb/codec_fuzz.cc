@@ -61,7 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       (void)window.Replay(bytes);
       (void)window.Replay(bytes);
       Columns out;
-      window.Read(0, INT64_MIN, INT64_MAX, false, &out);
+      window.Read(0, INT64_MIN, INT64_MAX, &out);
       break;
     }
   }
