@@ -351,7 +351,9 @@ void GroupWindow::ReadFloats(const Column& column, int64_t start_ms, int64_t end
 }
 
 void GroupWindow::ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const {
-  auto [late, late_end] = LateBetween(column, start_ms, end_ms);
+  const auto between = LateBetween(column, start_ms, end_ms);
+  auto late = between.first;
+  const auto late_end = between.second;
   const auto add_late_before = [&](int64_t t) {
     for (; late != late_end && late->first.second < t; ++late) {
       const LateSample& s = late->second;
