@@ -152,13 +152,14 @@ GroupWindow::Verdict GroupWindow::JudgeLate(int64_t t_ms, const Input& in) const
     return verdict(it->second.bits, it->second.histogram);
   }
   if (!HasRow(t_ms)) return Verdict::kLate;
+  const int64_t* const clock = clock_.data();
   const auto own = histograms_.find(in.column);
   Verdict result = Verdict::kLate;
   size_t histogram = 0;
   columns_[in.column].ForEachRun(
-      [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t) REQUIRES(mutex_) {
+      [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t) {
         const HistogramPtr h = value.histogram() ? own->second[histogram++] : nullptr;
-        const auto first = clock_.begin() + row, last = first + static_cast<std::ptrdiff_t>(count);
+        const int64_t *const first = clock + row, *const last = first + count;
         if (std::find(first, last, t_ms) == last) return true;
         result = verdict(h == nullptr ? Bits(value.Float()) : 0, h);
         return false;
@@ -327,27 +328,31 @@ GroupWindow::LateBetween(uint32_t column, int64_t start_ms, int64_t end_ms) cons
 // A column on an ascending clock: rows in range are a stretch, and so are the samples of a run.
 void GroupWindow::ReadFloats(const Column& column, int64_t start_ms, int64_t end_ms,
                              bool latest_only, Columns* out) const {
+  const int64_t* const clock = clock_.data();
   const auto low = std::lower_bound(clock_.begin(), clock_.end(), start_ms) - clock_.begin();
   const auto high = std::upper_bound(clock_.begin(), clock_.end(), end_ms) - clock_.begin();
   const auto room = static_cast<size_t>(latest_only ? 1 : high - low);
   out->t_ms.reserve(out->t_ms.size() + room);
   out->value.reserve(out->value.size() + room);
-  column.ForEachRun(
-      [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) REQUIRES(mutex_) {
-        const int64_t from = std::max(row, low);
-        const int64_t to = std::min(row + static_cast<int64_t>(count), high);
-        if (from >= to) return row < high;
-        const double v = value.Float();
-        if (start == 0 && out->start_ms.empty() && out->histogram.empty()) {
-          out->t_ms.insert(out->t_ms.end(), clock_.begin() + from, clock_.begin() + to);
-          out->value.resize(out->t_ms.size(), v);
-          return true;
-        }
-        for (int64_t i = from; i < to; ++i) {
-          AppendSample(clock_[static_cast<size_t>(i)], v, nullptr, start, out);
-        }
-        return true;
-      });
+  column.ForEachRun([&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) {
+    int64_t from = std::max(row, low);
+    const int64_t to = std::min(row + static_cast<int64_t>(count), high);
+    if (from >= to) return row < high;
+    if (latest_only) {
+      from = to - 1;
+      out->Clear();
+    }
+    const double v = value.Float();
+    if (start == 0 && out->start_ms.empty() && out->histogram.empty()) {
+      out->t_ms.insert(out->t_ms.end(), clock + from, clock + to);
+      out->value.resize(out->t_ms.size(), v);
+      return true;
+    }
+    for (int64_t i = from; i < to; ++i) {
+      AppendSample(clock[i], v, nullptr, start, out);
+    }
+    return true;
+  });
 }
 
 void GroupWindow::ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const {
@@ -360,14 +365,15 @@ void GroupWindow::ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Col
       AppendSample(late->first.second, std::bit_cast<double>(s.bits), s.histogram, s.start_ms, out);
     }
   };
+  const int64_t* const clock = clock_.data();
   const auto own = histograms_.find(column);
   size_t histogram = 0;
   if (column < columns_.size()) {
     columns_[column].ForEachRun(
-        [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) REQUIRES(mutex_) {
+        [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) {
           const HistogramPtr h = value.histogram() ? own->second[histogram++] : nullptr;
           for (int64_t i = row; i < row + static_cast<int64_t>(count); ++i) {
-            const int64_t t = clock_[static_cast<size_t>(i)];
+            const int64_t t = clock[i];
             if (t < start_ms || t > end_ms) continue;
             add_late_before(t);
             AppendSample(t, h == nullptr ? value.Float() : 0, h, start, out);
