@@ -89,7 +89,10 @@ rocksdb::DBOptions DatabaseOptions() {
   o.max_total_wal_size = 64 << 20;  // a quiet family must not pin the log
   o.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   o.avoid_flush_during_recovery = true;  // what the log holds is read once more, but later
-  o.max_bgerror_resume_count = 0;        // 7.8 claims to have resumed when it has not: we reopen
+  // All families reach the disk together: rows must not outlive a damaged log that held the
+  // registry entries and the rows before them, or columns would be read as another series'.
+  o.atomic_flush = true;
+  o.max_bgerror_resume_count = 0;  // 7.8 claims to have resumed when it has not: we reopen
   o.max_background_jobs = 2;
   o.max_open_files = -1;
   o.skip_stats_update_on_db_open = true;
@@ -507,11 +510,14 @@ Status Kv::Ingest(const FamilyPtr& family, const std::vector<std::string>& files
       .Annotate("ingest into " + family->name);
 }
 
-Status Kv::Flush(const FamilyPtr& family) {
+Status Kv::Flush() {
   const Inside inside(impl_->database);
-  if (failed() || family->handle == nullptr) return Closed(family->name);
-  return impl_->database->Written(inside.db()->Flush({}, family->handle))
-      .Annotate("flush " + family->name);
+  if (failed()) return Closed(impl_->path);
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  for (const FamilyPtr& f : Families()) {
+    if (f->handle != nullptr) handles.push_back(f->handle);
+  }
+  return impl_->database->Written(inside.db()->Flush({}, handles)).Annotate("flush " + impl_->path);
 }
 
 Status Kv::Checkpoint(const std::string& path) {

@@ -146,8 +146,8 @@ class Kv {
   std::unique_ptr<KvIterator> NewIterator(const FamilyPtr& family, bool sequential = false) const;
   // Moves finished files into `family`.
   Status Ingest(const FamilyPtr& family, const std::vector<std::string>& files);
-  // Writes what memory holds of the family to files.
-  Status Flush(const FamilyPtr& family);
+  // Writes what memory holds of all families to files, all or none, and lets the log go.
+  Status Flush();
   Status Checkpoint(const std::string& path);
   // Reads every block of every file.
   Status VerifyChecksums() const;

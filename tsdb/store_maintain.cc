@@ -67,10 +67,7 @@ Status Store::SealWindows(SealMode mode) {
     sealed = true;
   }
   // The log keeps the rows of sealed windows for as long as it is the only place of anything else.
-  for (const FamilyPtr& f : {meta_, series_, state_}) {
-    if (sealed) TRY(head_->Flush(f));
-  }
-  return {};
+  return sealed ? head_->Flush() : Status::Ok();
 }
 
 Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts) {
