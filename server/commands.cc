@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/executor.h"
+#include "base/log.h"
 #include "query/promqltest.h"
 #include "server/commands_check.h"
 #include "server/commands_query.h"
@@ -52,6 +53,7 @@ class TemporaryStore : public query::ScriptStorage {
 };
 
 int TestPromql(const ToolCommand& command) {
+  ConfigureLog(LogLevel::kWarn, LogFormat::kLogfmt);  // a store is opened for each script
   ThreadPool pool("query", static_cast<int>(std::thread::hardware_concurrency()), 4096);
   return query::RunScriptFiles(command.args, TemporaryStore::Create, &pool, stdout);
 }
