@@ -2,19 +2,16 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdarg>
-#include <cstdio>
 #include <filesystem>
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
-#include <rocksdb/env.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 
-#include "base/log.h"
 #include "base/mutex.h"
+#include "tsdb/kv_options.h"
 
 namespace deckwatch::tsdb {
 
@@ -25,83 +22,6 @@ rocksdb::Slice Slice(std::string_view s) {
 }
 std::string_view View(const rocksdb::Slice& s) {
   return {s.data(), s.size()};
-}
-
-Status FromRocks(const rocksdb::Status& s) {
-  if (s.ok()) return {};
-  const std::string text = s.ToString();
-  if (s.IsNotFound()) return Status::NotFound(text);
-  if (s.IsCorruption()) return Status::Corruption(text);
-  if (s.IsNoSpace()) return Status::Unavailable(text);
-  if (s.IsInvalidArgument() || s.IsNotSupported()) return Status::Internal(text);
-  return Status::Io(text);
-}
-
-// What RocksDB has to say goes to our log. Its own log file would end the process: the library is
-// built with assertions, and asserts that it never writes to a file that had an error.
-class RocksLog : public rocksdb::Logger {
- public:
-  RocksLog() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
-  using rocksdb::Logger::Logv;
-  void Logv(const char* format, va_list arguments) override {
-    char text[512];
-    if (std::vsnprintf(text, sizeof text, format, arguments) < 0) return;
-    LogWarn("rocksdb", {{"message", std::string(text)}});
-  }
-};
-
-rocksdb::BlockBasedTableOptions TableOptions(size_t block_bytes) {
-  rocksdb::BlockBasedTableOptions t;
-  t.block_size = block_bytes;
-  t.format_version = 5;
-  t.checksum = rocksdb::kXXH3;
-  t.cache_index_and_filter_blocks = true;
-  t.cache_index_and_filter_blocks_with_high_priority = true;
-  return t;
-}
-
-rocksdb::ColumnFamilyOptions FamilyOptions(FamilyKind kind,
-                                           const std::shared_ptr<rocksdb::Cache>& cache) {
-  rocksdb::ColumnFamilyOptions o;
-  auto table = TableOptions(kind == FamilyKind::kSmall ? 8 << 10 : 32 << 10);
-  table.block_cache = cache;
-  o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  o.compression = rocksdb::kZSTD;
-  o.compression_opts.level = kind == FamilyKind::kPart ? 3 : 1;
-  switch (kind) {
-    case FamilyKind::kSmall: o.write_buffer_size = 8 << 20; break;
-    case FamilyKind::kRows:
-      o.write_buffer_size = 16 << 20;
-      o.disable_auto_compactions = true;
-      o.level0_slowdown_writes_trigger = o.level0_stop_writes_trigger = 1 << 20;
-      break;
-    case FamilyKind::kPart:
-      o.write_buffer_size = 64 << 10;
-      o.disable_auto_compactions = true;
-      break;
-  }
-  return o;
-}
-
-rocksdb::DBOptions DatabaseOptions() {
-  rocksdb::DBOptions o;
-  o.create_if_missing = true;
-  o.max_total_wal_size = 64 << 20;  // a quiet family must not pin the log
-  o.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  o.avoid_flush_during_recovery = true;  // what the log holds is read once more, but later
-  // All families reach the disk together: rows must not outlive a damaged log that held the
-  // registry entries and the rows before them, or columns would be read as another series'.
-  o.atomic_flush = true;
-  o.max_bgerror_resume_count = 0;  // 7.8 claims to have resumed when it has not: we reopen
-  o.max_background_jobs = 2;
-  o.max_open_files = -1;
-  o.skip_stats_update_on_db_open = true;
-  o.verify_sst_unique_id_in_manifest = false;  // ingested files have none
-  o.skip_checking_sst_file_sizes_on_db_open = true;
-  o.info_log = std::make_shared<RocksLog>();
-  o.stats_dump_period_sec = 0;
-  o.stats_persist_period_sec = 0;
-  return o;
 }
 
 }  // namespace
@@ -289,7 +209,7 @@ Result<std::unique_ptr<SstWriter>> SstWriter::Create(const std::string& path, Op
   o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   o.compression = rocksdb::kZSTD;
   o.compression_opts.level = options.zstd_level;
-  o.info_log = std::make_shared<RocksLog>();
+  o.info_log = NewRocksLog();
   auto impl = std::make_unique<Impl>(o);
   impl->path = path;
   TRY(FromRocks(impl->writer.Open(path)).Annotate("create " + path));

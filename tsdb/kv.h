@@ -1,4 +1,4 @@
-// RocksDB, as much of it as the store needs. RocksDB stays in kv.cc.
+// RocksDB, as much of it as the store needs. RocksDB stays in kv.cc and kv_options.cc.
 //
 // A database is a set of families (sorted key spaces of their own). Writes are atomic batches over
 // any families of one database. A dropped family stays readable while a handle to it is held and

@@ -1,0 +1,408 @@
+// One group of one window: rows in memory, their records for the log, and reading them back.
+#include <algorithm>
+#include <bit>
+
+#include "tsdb/columns.h"
+#include "tsdb/histogram_codec.h"
+#include "tsdb/window.h"
+
+namespace deckwatch::tsdb {
+
+namespace {
+uint64_t Bits(double v) {
+  return std::bit_cast<uint64_t>(v);
+}
+}  // namespace
+
+// Collects the parts of one row record.
+class GroupWindow::RecordWriter {
+ public:
+  void Present(uint32_t column) {
+    if (runs_ > 0 && column == next_) {
+      ++length_;
+    } else {
+      FinishRun();
+      PutSignedVarint(&present_, static_cast<int64_t>(column) - next_);
+      length_ = 1;
+      ++runs_;
+    }
+    next_ = static_cast<int64_t>(column) + 1;
+  }
+  void Repeat() { ++skip_; }
+  void Start(int64_t start_ms) {
+    PutEntryHead(skip_, EntryKind::kStart, &entries_);
+    PutSignedVarint(&entries_, start_ms);
+    skip_ = 0;
+  }
+  void Value(uint64_t bits, LastValue last) {
+    PutValueEntry(skip_, bits, &last, &entries_);
+    skip_ = 0;
+  }
+  void AbsoluteValue(uint64_t bits) {
+    PutAbsoluteEntry(skip_, bits, &entries_);
+    skip_ = 0;
+  }
+  void Histogram(const deckwatch::Histogram& h) {
+    PutEntryHead(skip_, EntryKind::kSet, &entries_);
+    entries_.push_back(static_cast<char>(kHistogramMark));
+    std::string encoded;
+    EncodeHistogram(h, &encoded);
+    PutString(&entries_, encoded);
+    skip_ = 0;
+  }
+  void Finish(int64_t t_ms, std::string* out) {
+    out->clear();
+    if (runs_ == 0) return;
+    FinishRun();
+    PutSignedVarint(out, t_ms);
+    PutVarint(out, runs_);
+    out->append(present_);
+    out->append(entries_);
+  }
+
+ private:
+  void FinishRun() {
+    if (length_ > 0) PutVarint(&present_, length_);
+    length_ = 0;
+  }
+  std::string present_, entries_;
+  uint64_t runs_ = 0, length_ = 0, skip_ = 0;
+  int64_t next_ = 0;
+};
+
+// ---- rows
+
+void GroupWindow::SortRows() const {
+  while (by_time_.size() < clock_.size()) {
+    const auto row = static_cast<uint32_t>(by_time_.size());
+    const auto at =
+        std::upper_bound(by_time_.begin(), by_time_.end(), clock_[row],
+                         [this](int64_t t, uint32_t r) REQUIRES(mutex_) { return t < clock_[r]; });
+    by_time_.insert(at, row);
+  }
+}
+
+bool GroupWindow::HasRow(int64_t t_ms) const {
+  SortRows();
+  const auto at =
+      std::lower_bound(by_time_.begin(), by_time_.end(), t_ms,
+                       [this](uint32_t r, int64_t t) REQUIRES(mutex_) { return clock_[r] < t; });
+  return at != by_time_.end() && clock_[*at] == t_ms;
+}
+
+uint32_t GroupWindow::RowAt(int64_t t_ms) {
+  if (!clock_.empty() && clock_.back() == t_ms) return static_cast<uint32_t>(clock_.size() - 1);
+  if (!clock_.empty() && t_ms <= max_ms()) {
+    SortRows();
+    const auto at =
+        std::lower_bound(by_time_.begin(), by_time_.end(), t_ms,
+                         [this](uint32_t r, int64_t t) REQUIRES(mutex_) { return clock_[r] < t; });
+    if (at != by_time_.end() && clock_[*at] == t_ms) return *at;
+  }
+  clock_ascends_ = clock_ascends_ && (clock_.empty() || clock_.back() < t_ms);
+  clock_.push_back(t_ms);
+  return static_cast<uint32_t>(clock_.size() - 1);
+}
+
+int64_t GroupWindow::StartOf(uint32_t column) const {
+  const auto it = starts_.find(column);
+  return it == starts_.end() ? 0 : it->second;
+}
+
+Column& GroupWindow::ColumnAt(uint32_t column) {
+  if (column >= columns_.size()) {
+    if (column >= columns_.capacity()) {
+      const size_t before = columns_.capacity();
+      columns_.reserve(column + 1 + columns_.size() / 8);
+      bytes_.fetch_add((columns_.capacity() - before) * sizeof(Column), std::memory_order_relaxed);
+    }
+    columns_.resize(column + 1);
+  }
+  return columns_[column];
+}
+
+void GroupWindow::Count(int64_t t_ms) {
+  samples_.fetch_add(1, std::memory_order_relaxed);
+  if (t_ms < min_ms()) min_ms_.store(t_ms, std::memory_order_relaxed);
+  if (t_ms > max_ms()) max_ms_.store(t_ms, std::memory_order_relaxed);
+}
+
+// ---- appending
+
+GroupWindow::Verdict GroupWindow::Judge(int64_t t_ms, const Input& in) const {
+  if (in.column >= columns_.size() || columns_[in.column].empty()) return Verdict::kAppend;
+  const Column& c = columns_[in.column];
+  const int64_t last_ms = clock_[c.last_row()];
+  if (t_ms > last_ms) return Verdict::kAppend;
+  if (t_ms < last_ms) return JudgeLate(t_ms, in);
+  const bool same =
+      in.histogram == nullptr
+          ? c.last().Same(Bits(in.value))
+          : c.last().histogram && SameHistogram(*histograms_.at(in.column).back(), **in.histogram);
+  return same ? Verdict::kDuplicate : Verdict::kConflict;
+}
+
+GroupWindow::Verdict GroupWindow::JudgeLate(int64_t t_ms, const Input& in) const {
+  const auto verdict = [&](uint64_t bits, const HistogramPtr& h) {
+    if ((h == nullptr) != (in.histogram == nullptr)) return Verdict::kConflict;
+    const bool same = h == nullptr ? bits == Bits(in.value) : SameHistogram(*h, **in.histogram);
+    return same ? Verdict::kDuplicate : Verdict::kConflict;
+  };
+  if (const auto it = late_.find({in.column, t_ms}); it != late_.end()) {
+    return verdict(it->second.bits, it->second.histogram);
+  }
+  if (!HasRow(t_ms)) return Verdict::kLate;
+  const int64_t* const clock = clock_.data();
+  const auto own = histograms_.find(in.column);
+  Verdict result = Verdict::kLate;
+  size_t histogram = 0;
+  columns_[in.column].ForEachRun(
+      [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t) {
+        const HistogramPtr h = value.histogram() ? own->second[histogram++] : nullptr;
+        const int64_t *const first = clock + row, *const last = first + count;
+        if (std::find(first, last, t_ms) == last) return true;
+        result = verdict(h == nullptr ? Bits(value.Float()) : 0, h);
+        return false;
+      });
+  return result;
+}
+
+void GroupWindow::Append(int64_t t_ms, const Input& in) {
+  Column& c = ColumnAt(in.column);
+  const size_t before = c.heap_bytes();
+  const uint32_t row = RowAt(t_ms);
+  if (in.start_ms != StartOf(in.column)) {
+    starts_[in.column] = in.start_ms;
+    c.AppendStart(in.start_ms);
+  }
+  if (in.histogram == nullptr) {
+    c.AppendValue(row, Bits(in.value));
+  } else {
+    c.AppendHistogram(row);
+    histograms_[in.column].push_back(*in.histogram);
+    bytes_.fetch_add(sizeof(Histogram) + 8 * (*in.histogram)->positive_buckets.size() +
+                         8 * (*in.histogram)->negative_buckets.size(),
+                     std::memory_order_relaxed);
+  }
+  bytes_.fetch_add(c.heap_bytes() - before, std::memory_order_relaxed);
+  Count(t_ms);
+}
+
+void GroupWindow::AppendLate(int64_t t_ms, const Input& in) {
+  LateSample& s = late_[{in.column, t_ms}];
+  s.bits = Bits(in.value);
+  s.start_ms = in.start_ms;
+  if (in.histogram != nullptr) s.histogram = *in.histogram;
+  bytes_.fetch_add(sizeof(LateSample) + 64, std::memory_order_relaxed);
+  Count(t_ms);
+}
+
+void GroupWindow::AppendRow(int64_t t_ms, std::span<const Input> row, RowCounts* counts,
+                            std::string* record) {
+  RecordWriter writer;
+  MutexLock lock(mutex_);
+  for (const Input& in : row) {
+    const Verdict verdict = Judge(t_ms, in);
+    if (verdict == Verdict::kDuplicate || verdict == Verdict::kConflict) {
+      ++(verdict == Verdict::kDuplicate ? counts->duplicate : counts->conflicting);
+      continue;
+    }
+    const bool late = verdict == Verdict::kLate;
+    ++counts->appended;
+    counts->late += late;
+    writer.Present(in.column);
+    if (in.start_ms != (late ? 0 : StartOf(in.column))) writer.Start(in.start_ms);
+    if (in.histogram != nullptr) {
+      writer.Histogram(**in.histogram);
+    } else if (late) {
+      writer.AbsoluteValue(Bits(in.value));
+    } else {
+      const Column& c = ColumnAt(in.column);
+      if (!c.empty() && c.last().Same(Bits(in.value))) {
+        writer.Repeat();
+      } else {
+        writer.Value(Bits(in.value), c.last());
+      }
+    }
+    if (late) {
+      AppendLate(t_ms, in);
+    } else {
+      Append(t_ms, in);
+    }
+  }
+  writer.Finish(t_ms, record);
+}
+
+bool GroupWindow::Replay(std::string_view record) {
+  Reader in(record);
+  int64_t t_ms, next = 0;
+  uint64_t runs;
+  if (!in.GetSignedVarint(&t_ms) || !in.GetVarint(&runs) || runs > in.remaining()) return false;
+  std::vector<uint32_t> present;
+  for (uint64_t i = 0; i < runs; ++i) {
+    int64_t gap;
+    uint64_t length;
+    if (!in.GetSignedVarint(&gap) || !in.GetVarint(&length) || length > UINT32_MAX) return false;
+    next += gap;
+    constexpr int64_t kMaxColumns = int64_t{1} << 26;  // sanity: memory for damage, not for data
+    if (next < 0 || next + static_cast<int64_t>(length) > kMaxColumns) return false;
+    for (uint64_t k = 0; k < length; ++k) present.push_back(static_cast<uint32_t>(next++));
+  }
+  MutexLock lock(mutex_);
+  size_t position = 0;
+  Input sample;
+  HistogramPtr histogram;
+  bool has_start = false;
+  const auto put = [&]() REQUIRES(mutex_) {
+    sample.column = present[position++];
+    sample.histogram = histogram == nullptr ? nullptr : &histogram;
+    const bool late = Judge(t_ms, sample) == Verdict::kLate;
+    if (!has_start) sample.start_ms = late ? 0 : StartOf(sample.column);
+    if (late) {
+      AppendLate(t_ms, sample);
+    } else {
+      Append(t_ms, sample);
+    }
+    histogram = nullptr;
+    has_start = false;
+  };
+  const auto repeat = [&](uint64_t n) REQUIRES(mutex_) {
+    if (n > present.size() - position) return false;
+    for (; n > 0; --n) {
+      const Column& c = ColumnAt(present[position]);
+      if (c.empty() || c.last().histogram) return false;
+      sample.value = std::bit_cast<double>(c.last().bits);
+      put();
+    }
+    return true;
+  };
+  while (!in.AtEnd()) {
+    uint64_t head;
+    if (!in.GetVarint(&head) || !repeat(head >> 2) || position >= present.size()) return false;
+    const auto kind = static_cast<EntryKind>(head & 3);
+    if (kind == EntryKind::kJump) return false;
+    if (kind == EntryKind::kStart) {
+      if (!in.GetSignedVarint(&sample.start_ms)) return false;
+      has_start = true;
+      continue;
+    }
+    LastValue last = ColumnAt(present[position]).last();
+    if (!GetValueBody(&in, kind, &last)) return false;
+    sample.value = std::bit_cast<double>(last.bits);
+    if (last.histogram) {
+      std::string_view encoded;
+      auto h = std::make_shared<Histogram>();
+      if (!in.GetString(&encoded)) return false;
+      Reader body(encoded);
+      if (!DecodeHistogram(&body, h.get())) return false;
+      histogram = std::move(h);
+    }
+    put();
+  }
+  return repeat(present.size() - position);
+}
+
+// ---- reading
+
+bool GroupWindow::HasSamples(uint32_t column) const {
+  MutexLock lock(mutex_);
+  if (column < columns_.size() && !columns_[column].empty()) return true;
+  const auto it = late_.lower_bound({column, INT64_MIN});
+  return it != late_.end() && it->first.first == column;
+}
+
+std::vector<int64_t> GroupWindow::Clock() const {
+  MutexLock lock(mutex_);
+  SortRows();
+  std::vector<int64_t> out;
+  out.reserve(clock_.size());
+  for (uint32_t row : by_time_) out.push_back(clock_[row]);
+  return out;
+}
+
+std::pair<GroupWindow::LateSamples::const_iterator, GroupWindow::LateSamples::const_iterator>
+GroupWindow::LateBetween(uint32_t column, int64_t start_ms, int64_t end_ms) const {
+  return {late_.lower_bound({column, start_ms}), late_.upper_bound({column, end_ms})};
+}
+
+// A column on an ascending clock: rows in range are a stretch, and so are the samples of a run.
+void GroupWindow::ReadFloats(const Column& column, int64_t start_ms, int64_t end_ms,
+                             bool latest_only, Columns* out) const {
+  const int64_t* const clock = clock_.data();
+  const auto low = std::lower_bound(clock_.begin(), clock_.end(), start_ms) - clock_.begin();
+  const auto high = std::upper_bound(clock_.begin(), clock_.end(), end_ms) - clock_.begin();
+  const auto room = static_cast<size_t>(latest_only ? 1 : high - low);
+  out->t_ms.reserve(out->t_ms.size() + room);
+  out->value.reserve(out->value.size() + room);
+  column.ForEachRun([&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) {
+    int64_t from = std::max(row, low);
+    const int64_t to = std::min(row + static_cast<int64_t>(count), high);
+    if (from >= to) return row < high;
+    if (latest_only) {
+      from = to - 1;
+      out->Clear();
+    }
+    const double v = value.Float();
+    if (start == 0 && out->start_ms.empty() && out->histogram.empty()) {
+      out->t_ms.insert(out->t_ms.end(), clock + from, clock + to);
+      out->value.resize(out->t_ms.size(), v);
+      return true;
+    }
+    for (int64_t i = from; i < to; ++i) {
+      AppendSample(clock[i], v, nullptr, start, out);
+    }
+    return true;
+  });
+}
+
+void GroupWindow::ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const {
+  const auto between = LateBetween(column, start_ms, end_ms);
+  auto late = between.first;
+  const auto late_end = between.second;
+  const auto add_late_before = [&](int64_t t) {
+    for (; late != late_end && late->first.second < t; ++late) {
+      const LateSample& s = late->second;
+      AppendSample(late->first.second, std::bit_cast<double>(s.bits), s.histogram, s.start_ms, out);
+    }
+  };
+  const int64_t* const clock = clock_.data();
+  const auto own = histograms_.find(column);
+  size_t histogram = 0;
+  if (column < columns_.size()) {
+    columns_[column].ForEachRun(
+        [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) {
+          const HistogramPtr h = value.histogram() ? own->second[histogram++] : nullptr;
+          for (int64_t i = row; i < row + static_cast<int64_t>(count); ++i) {
+            const int64_t t = clock[i];
+            if (t < start_ms || t > end_ms) continue;
+            add_late_before(t);
+            AppendSample(t, h == nullptr ? value.Float() : 0, h, start, out);
+          }
+          return true;
+        });
+  }
+  add_late_before(INT64_MAX);  // times are far below it: Commit refuses what is ahead of the clock
+}
+
+bool GroupWindow::AppendTo(uint32_t column, int64_t start_ms, int64_t end_ms, bool latest_only,
+                           Columns* out) const {
+  MutexLock lock(mutex_);
+  if (!out->empty() && out->t_ms.back() >= min_ms()) return false;
+  const auto [late, late_end] = LateBetween(column, start_ms, end_ms);
+  if (late != late_end || !clock_ascends_ || histograms_.contains(column)) {
+    ReadAny(column, start_ms, end_ms, out);
+    return true;
+  }
+  if (column >= columns_.size() || columns_[column].empty()) return true;
+  const Column& c = columns_[column];
+  const int64_t last_ms = clock_[c.last_row()];
+  if (last_ms < start_ms) return true;
+  if (latest_only && last_ms <= end_ms) {
+    AppendSample(last_ms, std::bit_cast<double>(c.last().bits), nullptr, StartOf(column), out);
+  } else {
+    ReadFloats(c, start_ms, end_ms, latest_only, out);
+  }
+  return true;
+}
+
+}  // namespace deckwatch::tsdb
