@@ -1,0 +1,2 @@
+add_executable(dashboard_bench dashboard_bench.cc)
+target_link_libraries(dashboard_bench PRIVATE dashboard_test_support benchmark::benchmark)
