@@ -97,6 +97,9 @@ struct AppendResult {
   // Indexes into WriteBatch::ref of samples whose series the store has forgotten (idle for long).
   // Resolve the labels again and commit those samples once more.
   std::vector<uint32_t> unknown_ref;
+  // The same for WriteBatch::histograms and WriteBatch::exemplars.
+  std::vector<uint32_t> unknown_histogram;
+  std::vector<uint32_t> unknown_exemplar;
 };
 
 class Appender {
@@ -148,7 +151,7 @@ class SeriesSet {
  public:
   virtual ~SeriesSet() = default;
   virtual size_t size() const = 0;
-  virtual void GetLabels(size_t i, Labels* out) const = 0;
+  virtual LabelsView LabelsAt(size_t i) const = 0;  // lives as long as the set
   // Replaces `out` by the samples of series i with start_ms <= t <= end_ms of the Select; may be
   // empty. Corruption when stored bytes are damaged (the message names the range lost); `out` then
   // holds what is left.
@@ -198,6 +201,12 @@ class Queryable {
  public:
   virtual ~Queryable() = default;
   virtual Result<std::unique_ptr<Querier>> NewQuerier() const = 0;
+
+  // What may be kept of an answer: samples before UnchangedBefore(v) are what a querier made after
+  // Version() gave v has seen of them. Those of a Commit that has not returned yet count as
+  // changed. Cheap. The defaults say that nothing may be kept.
+  virtual uint64_t Version() const { return 0; }
+  virtual int64_t UnchangedBefore(uint64_t /*version*/) const { return INT64_MIN; }
 };
 
 }  // namespace deckwatch

@@ -88,7 +88,7 @@ class SyntheticStore : public Queryable, public Querier {
       end_ = std::upper_bound(t.begin(), t.end(), end_ms) - t.begin();
     }
     size_t size() const override { return kSeries; }
-    void GetLabels(size_t i, Labels* out) const override { *out = store_->labels_[i]; }
+    LabelsView LabelsAt(size_t i) const override { return store_->labels_[i]; }
     Status Read(size_t i, Columns* out) const override {
       out->Clear();
       out->t_ms.assign(store_->t_ms_.begin() + begin_, store_->t_ms_.begin() + end_);

@@ -42,7 +42,7 @@ Status PrependPrevious(QueryContext& ctx, const Labels& labels, Columns* columns
   TRY_ASSIGN(const auto set, ctx.querier.Select(t_ms - kOldestMs, t_ms - 1, matchers, hints));
   Labels found;
   for (size_t i = 0; i < set->size(); ++i) {
-    set->GetLabels(i, &found);
+    found = Labels(set->LabelsAt(i));
     if (found != labels) continue;
     Columns before;
     TRY(set->Read(i, &before));

@@ -346,7 +346,7 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
         for (size_t i = begin; i < end; ++i) {
           TRY(Read(ctx, *set, i, &columns));
           if (columns.empty()) continue;
-          set->GetLabels(i, &labels);
+          labels = Labels(set->LabelsAt(i));
           const size_t row = out->AddRow({labels, false});
           if (smoothed) {
             samples.Load(columns, false);
@@ -388,7 +388,7 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
         for (size_t i = begin; i < end; ++i) {
           TRY(Read(ctx, *set, i, &columns));
           if (columns.empty()) continue;
-          set->GetLabels(i, &labels);
+          labels = Labels(set->LabelsAt(i));
           if (!columns.histogram.empty() && ShowsResetHints(f.call->function->id)) {
             TRY(PrependPrevious(ctx, labels, &columns));
             SetResetHints(&columns, ctx.statistics_only.contains(&selector));
@@ -465,7 +465,7 @@ Status SelectRaw(QueryContext& ctx, const Expr& e, int64_t t_ms, std::vector<Res
     Columns columns;
     TRY(Read(ctx, *set, i, &columns));
     ResultSeries series;
-    set->GetLabels(i, &series.labels);
+    series.labels = Labels(set->LabelsAt(i));
     const size_t inside = columns.size();
     if (!columns.histogram.empty()) {
       TRY(PrependPrevious(ctx, series.labels, &columns));

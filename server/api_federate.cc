@@ -29,7 +29,7 @@ Status Collect(const Querier& querier, const std::vector<Matcher>& matchers, int
     if (!columns.histogram.empty() && columns.histogram[last]) continue;
     if (IsStale(columns.value[last])) continue;
     Federated f{{}, columns.t_ms[last], columns.value[last]};
-    set->GetLabels(i, &f.labels);
+    f.labels = Labels(set->LabelsAt(i));
     out->push_back(std::move(f));
   }
   return {};

@@ -49,11 +49,10 @@ class StoreSeriesSet : public SeriesSet {
   void AddParts(std::vector<std::pair<uint32_t, SelectionPtr>> parts);
 
   size_t size() const override { return series_.size(); }
-  void GetLabels(size_t i, Labels* out) const override { *out = Labels(LabelsAt(i)); }
   Status Read(size_t i, Columns* out) const override;
   int64_t start_ms() const { return start_ms_; }
   int64_t end_ms() const { return end_ms_; }
-  LabelsView LabelsAt(size_t i) const { return ViewOfLabels(series_[i].labels); }
+  LabelsView LabelsAt(size_t i) const override { return ViewOfLabels(series_[i].labels); }
 
  private:
   Status ReadSource(size_t i, const Source& source, Columns* out) const;

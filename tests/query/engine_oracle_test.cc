@@ -49,7 +49,7 @@ class Oracle {
     for (size_t i = 0; i < (*set)->size(); ++i) {
       Labels labels;
       Columns c;
-      (*set)->GetLabels(i, &labels);
+      labels = Labels((*set)->LabelsAt(i));
       EXPECT_TRUE((*set)->Read(i, &c).ok());
       for (size_t k = 0; k < c.size(); ++k) {
         if (c.t_ms[k] <= end - range || c.t_ms[k] > end) continue;

@@ -48,7 +48,7 @@ class MemoryStorage::Selection : public SeriesSet {
       : start_ms_(start_ms), end_ms_(end_ms), series_(std::move(series)) {}
 
   size_t size() const override { return series_.size(); }
-  void GetLabels(size_t i, Labels* out) const override { *out = series_[i]->labels; }
+  LabelsView LabelsAt(size_t i) const override { return series_[i]->labels; }
   Status Read(size_t i, Columns* out) const override {
     const Columns& all = series_[i]->columns;
     const auto from = std::ranges::lower_bound(all.t_ms, start_ms_) - all.t_ms.begin();

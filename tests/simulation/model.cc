@@ -47,7 +47,7 @@ Content ReadEverything(const tsdb::Db& db, Damage* damage) {
     Labels labels;
     for (size_t i = 0; i < (*set)->size(); ++i) {
       Columns c;
-      (*set)->GetLabels(i, &labels);
+      labels = Labels((*set)->LabelsAt(i));
       const std::string name = labels.ToString();
       if (const Status s = (*set)->Read(i, &c); !s.ok()) {
         report(s);

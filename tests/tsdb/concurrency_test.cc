@@ -69,7 +69,7 @@ TEST(Concurrency, ReadersSeePrefixesWhileWindowsAreSealedAndMerged) {
       for (size_t i = 0; set.ok() && i < (*set)->size(); ++i) {
         Labels l;
         Columns c;
-        (*set)->GetLabels(i, &l);
+        l = Labels((*set)->LabelsAt(i));
         const Status read_status = (*set)->Read(i, &c);
         expect(read_status.ok(), read_status.message());
         for (size_t k = 0; k < c.size(); ++k) {

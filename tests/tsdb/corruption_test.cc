@@ -79,7 +79,7 @@ class CorruptionTest : public ::testing::Test {
     for (size_t i = 0; i < (*set)->size(); ++i) {
       Labels labels;
       Columns c;
-      (*set)->GetLabels(i, &labels);
+      labels = Labels((*set)->LabelsAt(i));
       if (const Status s = (*set)->Read(i, &c); !s.ok()) {
         EXPECT_EQ(s.code(), StatusCode::kCorruption) << s.message();
         EXPECT_NE(s.message().find("2027-"), std::string::npos) << s.message();  // the range

@@ -68,7 +68,7 @@ void ExpectComplete(const std::string& path, int64_t steps) {
   for (size_t s = 0; s < (*set)->size(); ++s) {
     Labels labels;
     Columns c;
-    (*set)->GetLabels(s, &labels);
+    labels = Labels((*set)->LabelsAt(s));
     ASSERT_TRUE((*set)->Read(s, &c).ok());
     // One more than acknowledged may be there: written, but killed before the word got out.
     ASSERT_GE(static_cast<int64_t>(c.size()), steps) << labels.ToString();

@@ -136,7 +136,7 @@ TEST_P(IndexTest, MatchersMeanWhatTheySay) {
     ASSERT_EQ((*set)->size(), expected.size()) << text;
     for (size_t i = 0; i < expected.size(); ++i) {
       Labels l;
-      (*set)->GetLabels(i, &l);
+      l = Labels((*set)->LabelsAt(i));
       EXPECT_EQ(l, expected[i]) << text;
     }
   }

@@ -60,7 +60,7 @@ class StoreTest : public ::testing::Test {
     for (size_t i = 0; set.ok() && i < (*set)->size(); ++i) {
       Labels labels;
       Columns c;
-      (*set)->GetLabels(i, &labels);
+      labels = Labels((*set)->LabelsAt(i));
       const Status s = (*set)->Read(i, &c);
       EXPECT_TRUE(s.ok()) << s.message();
       auto& samples = out[labels.ToString()];
