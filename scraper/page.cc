@@ -530,29 +530,23 @@ MetricType Page::TypeBefore(size_t line) const {
   return MetricType::kUnknown;
 }
 
-Status Page::Renew(const PageRules& rules, Appender* appender, const WriteBatch& batch,
-                   std::span<const uint32_t> unknown, WriteBatch* again) {
-  std::unordered_map<SeriesRef, size_t> line_of;
-  for (size_t i = 0; i < lines_.size(); ++i) {
-    if (lines_[i].entry < kFirstSpecial) line_of.emplace(entries_[lines_[i].entry].ref, i);
-  }
+Status Page::Renew(const PageRules& rules, Appender* appender, RenewedRefs* renewed) {
   SeriesText series;
-  for (const uint32_t row : unknown) {
-    // A series without a line has just vanished; its stale marker is of no use to a store that
-    // forgot it.
-    const auto it = line_of.find(batch.ref[row]);
-    if (it == line_of.end()) continue;
-    const Line& line = lines_[it->second];
+  for (size_t i = 0; i < lines_.size(); ++i) {
+    const Line& line = lines_[i];
+    if (line.entry >= kFirstSpecial) continue;
+    SeriesRef& entry_ref = entries_[line.entry].ref;
+    const auto it = renewed->find(entry_ref);
+    if (it == renewed->end()) continue;
     // The series parser wants to see a value behind the series.
     TRY(series.Parse(format_, std::string_view(text_).substr(line.begin, line.key_length + 1)));
-    TRY_ASSIGN(const std::optional<Labels> labels,
-               SeriesLabels(rules, TypeBefore(it->second), series));
+    TRY_ASSIGN(const std::optional<Labels> labels, SeriesLabels(rules, TypeBefore(i), series));
     if (!labels) continue;
     const LabelsView view = labels->view();
-    SeriesRef ref = kNoSeries;
-    TRY(appender->Resolve({&view, 1}, group_, {&ref, 1}));
-    entries_[line.entry].ref = ref;
-    again->Add(ref, batch.t_ms[row], batch.value[row]);
+    // A store without room answers kNoSeries: the next page asks again.
+    const Status resolved = appender->Resolve({&view, 1}, group_, {&it->second, 1});
+    if (!resolved.ok() && resolved.code() != StatusCode::kResourceExhausted) return resolved;
+    entry_ref = it->second;
   }
   return Status::Ok();
 }

@@ -11,8 +11,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/status.h"
@@ -32,6 +32,10 @@ struct PageStats {
   int64_t predicted = 0;      // lines whose series was known from their place in the last page
 };
 
+// Refs that the store has forgotten (AppendResult) to those that stand for the series now;
+// kNoSeries while unknown.
+using RenewedRefs = std::unordered_map<SeriesRef, SeriesRef>;
+
 // Not thread-safe.
 class Page {
  public:
@@ -47,10 +51,9 @@ class Page {
   // Appends a stale marker for every series that is alive: the scrape failed or the target is gone.
   void MarkAllStale(int64_t t_ms, WriteBatch* batch);
 
-  // Resolves anew the series that the store had forgotten (AppendResult::unknown_ref, indexes into
-  // `batch`) and appends their samples to `again`.
-  Status Renew(const PageRules& rules, Appender* appender, const WriteBatch& batch,
-               std::span<const uint32_t> unknown, WriteBatch* again);
+  // Resolves anew those of `renewed` that are series of this page, which the store had forgotten:
+  // sets what their keys map to.
+  Status Renew(const PageRules& rules, Appender* appender, RenewedRefs* renewed);
 
   // Families of the last good page.
   std::vector<MetricMetadata> Metadata() const;

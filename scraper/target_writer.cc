@@ -126,20 +126,40 @@ Status TargetWriter::Commit(Appender* appender, const WriteBatch& batch, ScrapeR
   };
   TRY_ASSIGN(const AppendResult first, appender->Commit(batch));
   count(first);
-  if (first.unknown_ref.empty()) return Status::Ok();
-  // The store has forgotten idle series: name them again, then write their samples.
+  if (first.unknown_ref.empty() && first.unknown_exemplar.empty()) return Status::Ok();
+  // The store has forgotten idle series: name them again, then write what is theirs.
+  RenewedRefs renewed;
+  for (const uint32_t row : first.unknown_ref) renewed.emplace(batch.ref[row], kNoSeries);
+  for (const uint32_t i : first.unknown_exemplar)
+    renewed.emplace(batch.exemplars[i].ref, kNoSeries);
+  TRY(page_.Renew(rules_, appender, &renewed));
+  TRY(RenewOwn(appender, &renewed));
+  // What is left at kNoSeries is the stale marker of a line that has just vanished, which is of no
+  // use to a store that forgot the series, or found no room.
   WriteBatch again;
-  TRY(page_.Renew(rules_, appender, batch, first.unknown_ref, &again));
-  const std::vector<SeriesRef> before = own_;
-  bool renewed = false;
   for (const uint32_t row : first.unknown_ref) {
-    const auto at = std::find(before.begin(), before.end(), batch.ref[row]);
-    if (at == before.end()) continue;
-    if (!std::exchange(renewed, true)) TRY(ResolveOwn(appender));
-    again.Add(own_[static_cast<size_t>(at - before.begin())], batch.t_ms[row], batch.value[row]);
+    const SeriesRef ref = renewed.at(batch.ref[row]);
+    report->stats.unresolved += ref == kNoSeries && !IsStale(batch.value[row]);
+    again.Add(ref, batch.t_ms[row], batch.value[row]);
+  }
+  for (const uint32_t i : first.unknown_exemplar) {
+    again.exemplars.push_back({renewed.at(batch.exemplars[i].ref), batch.exemplars[i].exemplar});
   }
   TRY_ASSIGN(const AppendResult second, appender->Commit(again));
   count(second);
+  return Status::Ok();
+}
+
+Status TargetWriter::RenewOwn(Appender* appender, RenewedRefs* renewed) {
+  const std::vector<SeriesRef> before = own_;
+  const auto forgotten = [renewed](SeriesRef ref) { return renewed->contains(ref); };
+  if (std::none_of(before.begin(), before.end(), forgotten)) return Status::Ok();
+  const Status resolved = ResolveOwn(appender);
+  if (resolved.code() == StatusCode::kResourceExhausted) return Status::Ok();  // next time again
+  TRY(resolved);
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (const auto it = renewed->find(before[i]); it != renewed->end()) it->second = own_[i];
+  }
   return Status::Ok();
 }
 

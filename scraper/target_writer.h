@@ -57,6 +57,7 @@ class TargetWriter {
                     Appender* appender, WriteBatch* batch);
   Status Commit(Appender* appender, const WriteBatch& batch, ScrapeReport* report);
   Status ResolveOwn(Appender* appender);
+  Status RenewOwn(Appender* appender, RenewedRefs* renewed);
   size_t own_count() const;
 
   const PageRules rules_;

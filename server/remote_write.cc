@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <unordered_map>
 
 #include <snappy.h>
 
@@ -85,8 +86,12 @@ Status RemoteWriter::Write(std::string_view compressed) {
   TRY(DecodeWriteRequest(scratch.message, &request));
   TRY(Resolve(&request, &scratch.refs));
   SetRefs(scratch.refs, &request);
-  TRY_ASSIGN(AppendResult total, appender_->Commit(request.batch));
-  if (!total.unknown_ref.empty()) TRY(CommitForgotten(request, total.unknown_ref, &total));
+  TRY_ASSIGN(const AppendResult first, appender_->Commit(request.batch));
+  AppendResult total = first;
+  if (!first.unknown_ref.empty() || !first.unknown_histogram.empty() ||
+      !first.unknown_exemplar.empty()) {
+    TRY(CommitForgotten(request, first, &total));
+  }
   samples_ += total.appended + total.duplicate;
   histograms_ += request.batch.histograms.size();
   rejected_ += total.conflicting + total.too_old + total.too_far_ahead;
@@ -124,21 +129,36 @@ Status RemoteWriter::Resolve(WriteRequest* request, std::vector<SeriesRef>* refs
   return {};
 }
 
-// Series idle for long are forgotten by the store: their labels are resolved anew and their samples
-// committed again.
-Status RemoteWriter::CommitForgotten(const WriteRequest& request,
-                                     const std::vector<uint32_t>& samples, AppendResult* total) {
+// Series idle for long are forgotten by the store: their labels are resolved anew, and their
+// samples, histograms and exemplars committed again.
+Status RemoteWriter::CommitForgotten(const WriteRequest& request, const AppendResult& first,
+                                     AppendResult* total) {
   WriteRequest again;
-  for (const uint32_t s : samples) {
+  std::unordered_map<size_t, uint32_t> place;  // index into request.series -> into again.series
+  const auto renew = [&](size_t series) {
+    const auto [it, fresh] = place.emplace(series, static_cast<uint32_t>(again.series.size()));
+    if (fresh) {
+      cache_.Erase(SeriesCache::KeyOf(request.series[series].labels));
+      again.series.push_back(
+          {request.series[series].labels, static_cast<uint32_t>(again.batch.t_ms.size())});
+    }
+    return it->second;
+  };
+  for (const uint32_t s : first.unknown_ref) {  // ascending: the samples of a series come together
     const auto series = std::upper_bound(
         request.series.begin(), request.series.end(), s,
         [](uint32_t sample, const WriteRequest::Series& x) { return sample < x.samples_end; });
-    if (again.series.empty() || again.series.back().labels.data() != series->labels.data()) {
-      cache_.Erase(SeriesCache::KeyOf(series->labels));
-      again.series.push_back({series->labels, 0});
-    }
+    const uint32_t at = renew(static_cast<size_t>(series - request.series.begin()));
     again.batch.Add(kNoSeries, request.batch.t_ms[s], request.batch.value[s]);
-    again.series.back().samples_end = static_cast<uint32_t>(again.batch.t_ms.size());
+    again.series[at].samples_end = static_cast<uint32_t>(again.batch.t_ms.size());
+  }
+  for (const uint32_t i : first.unknown_histogram) {
+    again.histogram_series.push_back(renew(request.histogram_series[i]));
+    again.batch.histograms.push_back(request.batch.histograms[i]);
+  }
+  for (const uint32_t i : first.unknown_exemplar) {
+    again.exemplar_series.push_back(renew(request.exemplar_series[i]));
+    again.batch.exemplars.push_back(request.batch.exemplars[i]);
   }
   std::vector<SeriesRef> refs;
   TRY(Resolve(&again, &refs));

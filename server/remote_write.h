@@ -37,7 +37,7 @@ class RemoteWriter {
 
  private:
   Status Resolve(WriteRequest* request, std::vector<SeriesRef>* refs);
-  Status CommitForgotten(const WriteRequest& request, const std::vector<uint32_t>& samples,
+  Status CommitForgotten(const WriteRequest& request, const AppendResult& first,
                          AppendResult* total);
 
   Appender* appender_;

@@ -114,6 +114,8 @@ class Store : public Db {
   Status DropStored(std::vector<Pending>* pending, const CommitScope& scope, AppendResult* result);
   void AppendPending(const std::vector<Pending>& pending, CommitScope* scope, AppendResult* result);
   void AddRegistryEntries(std::vector<uint32_t>* ids, KvBatch* batch);
+  void AddExemplars(const std::vector<WriteBatch::ExemplarSample>& exemplars, KvBatch* batch,
+                    AppendResult* result);
   void AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* batch);
   Status WriteHead(KvBatch* batch);
   Status CheckUsable() const;

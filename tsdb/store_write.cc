@@ -158,9 +158,14 @@ Status Store::CollectPending(const WriteBatch& batch, std::vector<Pending>* pend
                          .value = batch.value[i],
                          .start_ms = batch.start_ms.empty() ? 0 : batch.start_ms[i]}});
   }
-  for (const WriteBatch::HistogramSample& h : batch.histograms) {
+  for (uint32_t i = 0; i < batch.histograms.size(); ++i) {
+    const WriteBatch::HistogramSample& h = batch.histograms[i];
+    if (h.ref == kNoSeries || h.value == nullptr || !accept(h.t_ms)) continue;
     index_.Places({&h.ref, 1}, &places);
-    if (places[0].group == UINT32_MAX || h.value == nullptr || !accept(h.t_ms)) continue;
+    if (places[0].group == UINT32_MAX) {
+      result->unknown_histogram.push_back(i);
+      continue;
+    }
     pending->push_back(
         {places[0].group,
          h.t_ms,
@@ -352,6 +357,23 @@ void Store::AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* ba
   }
 }
 
+void Store::AddExemplars(const std::vector<WriteBatch::ExemplarSample>& exemplars, KvBatch* batch,
+                         AppendResult* result) {
+  Labels labels;
+  ExemplarRing::Stored stored;
+  for (uint32_t i = 0; i < exemplars.size(); ++i) {
+    const WriteBatch::ExemplarSample& e = exemplars[i];
+    if (e.ref == kNoSeries) continue;
+    if (e.ref > UINT32_MAX || !index_.GetLabels(static_cast<uint32_t>(e.ref), &labels)) {
+      result->unknown_exemplar.push_back(i);
+      continue;
+    }
+    if (!exemplars_.Add(labels, e.exemplar, &stored)) continue;
+    batch->Put(meta_, MetaKey('E', stored.number), stored.row);
+    for (uint64_t n : stored.dropped) batch->Delete(meta_, MetaKey('E', n));
+  }
+}
+
 Status Store::WriteHead(KvBatch* batch) {
   if (batch->empty()) return {};
   TRY(CheckUsable());
@@ -388,14 +410,7 @@ Result<AppendResult> Store::Commit(const WriteBatch& batch) {
   TRY(DropStored(&pending, scope, &result));
   AppendPending(pending, &scope, &result);
   AddMetadata(batch.metadata, &scope.batch);
-  for (const WriteBatch::ExemplarSample& e : batch.exemplars) {
-    Labels labels;
-    ExemplarRing::Stored stored;
-    if (e.ref > UINT32_MAX || !index_.GetLabels(static_cast<uint32_t>(e.ref), &labels)) continue;
-    if (!exemplars_.Add(labels, e.exemplar, &stored)) continue;
-    scope.batch.Put(meta_, MetaKey('E', stored.number), stored.row);
-    for (uint64_t n : stored.dropped) scope.batch.Delete(meta_, MetaKey('E', n));
-  }
+  AddExemplars(batch.exemplars, &scope.batch, &result);
   TRY(WriteHead(&scope.batch));
   std::vector<uint32_t> ids;
   ids.reserve(pending.size());

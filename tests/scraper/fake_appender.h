@@ -54,7 +54,15 @@ class FakeAppender : public Appender {
           std::bit_cast<uint64_t>(at->second) == std::bit_cast<uint64_t>(batch.value[i]);
       ++(fresh ? result.appended : equal ? result.duplicate : result.conflicting);
     }
-    for (const auto& e : batch.exemplars) exemplars_.push_back(e.exemplar);
+    for (size_t i = 0; i < batch.exemplars.size(); ++i) {
+      const WriteBatch::ExemplarSample& e = batch.exemplars[i];
+      if (e.ref == kNoSeries) continue;
+      if (names_.contains(e.ref)) {
+        exemplars_.push_back(e.exemplar);
+      } else {
+        result.unknown_exemplar.push_back(static_cast<uint32_t>(i));
+      }
+    }
     metadata_.insert(metadata_.end(), batch.metadata.begin(), batch.metadata.end());
     return result;
   }

@@ -256,7 +256,10 @@ TEST_F(PageTest, ForgottenSeriesAreNamedAgain) {
                   .ok());
   const auto result = store_.Commit(batch);
   ASSERT_EQ(result->unknown_ref.size(), 2u);
-  ASSERT_TRUE(page_.Renew(rules_, &store_, batch, result->unknown_ref, &again).ok());
+  RenewedRefs renewed = {{batch.ref[0], kNoSeries}, {batch.ref[1], kNoSeries}, {999, kNoSeries}};
+  ASSERT_TRUE(page_.Renew(rules_, &store_, &renewed).ok());
+  EXPECT_EQ(renewed.at(999), kNoSeries);  // not of this page
+  for (size_t i = 0; i < 2; ++i) again.Add(renewed.at(batch.ref[i]), 2000, batch.value[i]);
   EXPECT_EQ(store_.Commit(again)->appended, 2u);
   EXPECT_EQ(store_.Samples("h_bucket{le=\"1.0\"}"), "1@1000 3@2000");
   t_ms_ = 2000;

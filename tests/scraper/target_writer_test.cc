@@ -98,6 +98,33 @@ TEST_F(TargetWriterTest, ForgottenSeriesAreWrittenInTheSameScrape) {
   EXPECT_EQ(Own("up"), "1@1000 1@2000");
 }
 
+TEST_F(TargetWriterTest, ExemplarsOfForgottenSeriesAreWrittenInTheSameScrape) {
+  TargetWriter writer(Rules());
+  const auto page = [](const std::string& value) {
+    return Answer("# TYPE a counter\na_total " + value + " # {id=\"" + value + "\"} 1\n# EOF\n",
+                  "application/openmetrics-text");
+  };
+  Write(&writer, page("1"));
+  store_.ForgetRefs();
+  EXPECT_TRUE(Write(&writer, page("2")).commit.ok());
+  ASSERT_EQ(store_.exemplars().size(), 2u);
+  EXPECT_EQ(store_.exemplars()[1].labels.Get("id"), "2");
+  EXPECT_EQ(store_.Samples("a_total{"), "1@1000 2@2000");
+}
+
+TEST_F(TargetWriterTest, ForgottenSeriesWithoutRoomAreCounted) {
+  TargetWriter writer(Rules());
+  Write(&writer, Answer("a 1\nb 1\n"));
+  store_.ForgetRefs();
+  store_.SetMaxSeries(1);
+  const ScrapeReport report = Write(&writer, Answer("a 2\nb 2\n"));
+  EXPECT_EQ(report.stats.unresolved, 6);  // one line and the five of the report
+  store_.SetMaxSeries(99);
+  Write(&writer, Answer("a 3\nb 3\n"));
+  EXPECT_EQ(store_.Samples("b{"), "1@1000 3@3000");
+  EXPECT_EQ(Own("up"), "1@1000 1@3000");
+}
+
 TEST_F(TargetWriterTest, AStoreThatRefusesIsReported) {
   TargetWriter writer(Rules());
   store_.SetCommitError(Status::Unavailable("disk full"));

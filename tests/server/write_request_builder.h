@@ -27,6 +27,24 @@ class WriteRequestBuilder {
     PutVarint(&sample, static_cast<uint64_t>(t_ms));
     return Field('\x12', sample);
   }
+  static std::string Exemplar(const std::vector<std::pair<std::string, std::string>>& labels,
+                              double value, int64_t t_ms) {
+    std::string e;
+    for (const auto& [name, v] : labels) e += Label(name, v);
+    e += '\x11';
+    PutDouble(&e, value);
+    e += '\x18';
+    PutVarint(&e, static_cast<uint64_t>(t_ms));
+    return Field('\x1a', e);
+  }
+  // A native histogram without an observation.
+  static std::string EmptyHistogram(int64_t t_ms) {
+    std::string h(1, '\x08');
+    h += '\0';
+    h += '\x78';
+    PutVarint(&h, static_cast<uint64_t>(t_ms));
+    return Field('\x22', h);
+  }
 
   void Series(const std::vector<std::pair<std::string, std::string>>& labels,
               const std::vector<std::pair<double, int64_t>>& samples) {

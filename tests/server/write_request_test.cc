@@ -141,10 +141,27 @@ class FakeStore : public Appender {
         samples.emplace_back(series[batch.ref[i] - 1], batch.value[i]);
       }
     }
+    for (uint32_t i = 0; i < batch.histograms.size(); ++i) {
+      const SeriesRef ref = batch.histograms[i].ref;
+      if (ref <= forgotten) {
+        r.unknown_histogram.push_back(i);
+      } else {
+        histograms.push_back(series[ref - 1]);
+      }
+    }
+    for (uint32_t i = 0; i < batch.exemplars.size(); ++i) {
+      const SeriesRef ref = batch.exemplars[i].ref;
+      if (ref <= forgotten) {
+        r.unknown_exemplar.push_back(i);
+      } else {
+        exemplars.push_back(series[ref - 1]);
+      }
+    }
     return r;
   }
   std::vector<Labels> series;
   std::vector<std::pair<Labels, double>> samples;
+  std::vector<Labels> histograms, exemplars;  // whose they are
   SeriesRef forgotten = 0;
   int64_t oldest_ms = INT64_MIN;
 };
@@ -180,6 +197,27 @@ TEST(RemoteWriter, ResolvesAgainWhatTheStoreHasForgotten) {
   store.samples.clear();
   ASSERT_TRUE(writer.Write(packed).ok());  // the new ref is remembered
   EXPECT_EQ(store.series.size(), 3u);
+}
+
+TEST(RemoteWriter, CommitsForgottenHistogramsAndExemplarsAgain) {
+  using B = WriteRequestBuilder;
+  FakeStore store;
+  RemoteWriter writer(&store, 1 << 20);
+  WriteRequestBuilder b;
+  b.Series({{"__name__", "plain"}}, {{1, 1}, {2, 2}});
+  b.RawSeries(B::Label("__name__", "exemplary") + B::Exemplar({{"id", "7"}}, 0.5, 1) +
+              B::Sample(3, 1));
+  b.RawSeries(B::Label("__name__", "native") + B::EmptyHistogram(1));
+  b.RawSeries(B::Label("__name__", "both") + B::Exemplar({}, 0.5, 1) + B::EmptyHistogram(1));
+  ASSERT_TRUE(writer.Write(b.Compressed()).ok());
+  store.samples.clear(), store.histograms.clear(), store.exemplars.clear();
+  store.forgotten = 4;
+  ASSERT_TRUE(writer.Write(b.Compressed()).ok());
+  const auto named = [](const char* name) { return Labels{{"__name__", name}}; };
+  EXPECT_EQ(store.samples, (std::vector<std::pair<Labels, double>>{
+                               {named("plain"), 1}, {named("plain"), 2}, {named("exemplary"), 3}}));
+  EXPECT_EQ(store.histograms, (std::vector<Labels>{named("native"), named("both")}));
+  EXPECT_EQ(store.exemplars, (std::vector<Labels>{named("exemplary"), named("both")}));
 }
 
 TEST(RemoteWriter, RefusesDamagedOversizedAndRefusedRequests) {

@@ -151,6 +151,15 @@ TEST_F(StoreTest, ForgetsIdleSeriesAndSaysSo) {
   auto r = db_->Commit(batch);
   ASSERT_TRUE(r.ok());
   EXPECT_EQ(r->unknown_ref, std::vector<uint32_t>{0});
+  batch.Clear();
+  const auto histogram = std::make_shared<Histogram>();
+  batch.histograms = {{kNoSeries, kNow, histogram, 0}, {ref, kNow + 2 * kHour, histogram, 0}};
+  batch.exemplars = {{kNoSeries, {}}, {ref, {{}, 1, kNow}}};
+  r = db_->Commit(batch);
+  ASSERT_TRUE(r.ok());
+  EXPECT_EQ(r->unknown_histogram, std::vector<uint32_t>{1});
+  EXPECT_EQ(r->unknown_exemplar, std::vector<uint32_t>{1});
+  EXPECT_EQ(r->appended, 0u);
   EXPECT_NE(Ref(up), ref);
   EXPECT_EQ(Append(up, kNow + 2 * kHour, 2).appended, 1u);
   EXPECT_EQ(Select({})["up"], (Samples{{kNow, 1}, {kNow + 2 * kHour, 2}}));
