@@ -202,11 +202,14 @@ class Queryable {
   virtual ~Queryable() = default;
   virtual Result<std::unique_ptr<Querier>> NewQuerier() const = 0;
 
-  // What may be kept of an answer: samples before UnchangedBefore(v) are what a querier made after
-  // Version() gave v has seen of them. Those of a Commit that has not returned yet count as
-  // changed. Cheap. The defaults say that nothing may be kept.
+  // What may be kept of an answer: samples before UnchangedBefore(v), and from OldestMs() on, are
+  // what a querier made after Version() gave v has seen of them. Whoever has been told of a change
+  // finds it counted; one that is not acknowledged yet may have been seen or not. Cheap. The
+  // defaults say that nothing may be kept.
   virtual uint64_t Version() const { return 0; }
   virtual int64_t UnchangedBefore(uint64_t /*version*/) const { return INT64_MIN; }
+  // Queries are not shown what is older. Moves with the clock.
+  virtual int64_t OldestMs() const { return INT64_MIN; }
 };
 
 }  // namespace deckwatch

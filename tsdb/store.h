@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "tsdb/change_log.h"
 #include "tsdb/compaction.h"
 #include "tsdb/db.h"
 #include "tsdb/disk_guard.h"
@@ -54,6 +55,11 @@ class Store : public Db {
                  std::span<SeriesRef> refs) override;
   Result<AppendResult> Commit(const WriteBatch& batch) override;
   Result<std::unique_ptr<Querier>> NewQuerier() const override;
+  uint64_t Version() const override { return changes_.Version(); }
+  int64_t UnchangedBefore(uint64_t version) const override {
+    return changes_.UnchangedBefore(version);
+  }
+  int64_t OldestMs() const override { return OldestAllowedMs(); }
   Status Apply(const std::vector<StateChange>& changes) override;
   Result<std::string> Get(std::string_view key) const override;
   Status Scan(std::string_view prefix,
@@ -184,6 +190,7 @@ class Store : public Db {
   uint64_t next_tombstone_ GUARDED_BY(mutex_) = 1;
   std::map<std::string, MetricMetadata, std::less<>> metadata_ GUARDED_BY(mutex_);
   ExemplarRing exemplars_;  // has a lock of its own
+  ChangeLog changes_;       // likewise
 
   std::jthread log_;         // syncs the log and watches the disk
   std::jthread maintainer_;  // all that may take long

@@ -293,7 +293,9 @@ Status Store::ApplyRetention() {
   counters_.dropped_by_time += old.size();
   counters_.dropped_by_size += large.size();
   TRY(DropParts(old));
-  return DropParts(large);
+  const Status dropped = DropParts(large);
+  for (const PartPtr& p : large) changes_.Note(p->meta().min_ms);
+  return dropped;
 }
 
 Status Store::DropStaleTombstones() {
@@ -366,10 +368,13 @@ Status Store::DeleteSeries(const std::vector<Matcher>& matchers, int64_t start_m
   batch.Put(meta_, MetaKey('T', t.id), value);
   TRY(WriteHead(&batch));
   TRY(head_->SyncLog());
-  MutexLock lock(mutex_);
-  View next = *view_;
-  next.tombstones.push_back(std::make_shared<const Tombstone>(std::move(t)));
-  view_ = std::make_shared<const View>(std::move(next));
+  {
+    MutexLock lock(mutex_);
+    View next = *view_;
+    next.tombstones.push_back(std::make_shared<const Tombstone>(std::move(t)));
+    view_ = std::make_shared<const View>(std::move(next));
+  }
+  changes_.Note(start_ms);
   return {};
 }
 

@@ -42,6 +42,7 @@ Status Store::Recover() {
     unsynced_ = false;
     failed_ = false;
   }
+  changes_.Note(INT64_MIN);  // what was kept is not worth an argument here
   counters_.reopens++;
   LogInfo("the databases were opened anew after an error", {{"path", options_.path}});
   return {};

@@ -408,7 +408,11 @@ Result<AppendResult> Store::Commit(const WriteBatch& batch) {
   }
   TRY(EnterWindows(pending, &scope));
   TRY(DropStored(&pending, scope, &result));
+  int64_t least_ms = INT64_MAX;
+  for (const Pending& p : pending) least_ms = std::min(least_ms, p.t_ms);
   AppendPending(pending, &scope, &result);
+  // Queries see the samples from here on, whatever becomes of the log.
+  if (!pending.empty()) changes_.Note(least_ms);
   AddMetadata(batch.metadata, &scope.batch);
   AddExemplars(batch.exemplars, &scope.batch, &result);
   TRY(WriteHead(&scope.batch));
