@@ -1,5 +1,6 @@
-// /api/v1/admin/tsdb/{delete_series,clean_tombstones,snapshot,compact}, with
+// /api/v1/admin/tsdb/{delete_series,tombstones,undelete,clean_tombstones,snapshot,compact}, with
 // --web.enable-admin-api.
+#include <charconv>
 #include <random>
 
 #include "server/api.h"
@@ -27,6 +28,32 @@ ApiResult DeleteSeries(const ApiContext& c, const Request& request) {
     if (!s.ok()) return Done(s);
   }
   return {};
+}
+
+ApiResult Tombstones(const ApiContext& c, const Request&) {
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginArray();
+  for (const tsdb::Db::DeleteInfo& d : c.db->Deletes()) {
+    w.BeginObject().Key("id").Uint(d.id).Key("matchers").String(d.selector);
+    w.Key("start").Raw(FormatApiTimeMs(d.start_ms)).Key("end").Raw(FormatApiTimeMs(d.end_ms));
+    w.Key("createdAt").String(FormatApiInstant(d.created_ms));
+    w.Key("undoUntil").String(FormatApiInstant(d.undo_until_ms)).EndObject();
+  }
+  w.EndArray();
+  return out;
+}
+
+ApiResult Undelete(const ApiContext& c, const Request& request) {
+  const std::string_view text = request.Param("id");
+  uint64_t id = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), id);
+  if (ec != std::errc() || end != text.data() + text.size()) {
+    return ApiResult::BadParameter("id", "not the number of a delete: " + QuoteGo(text));
+  }
+  const Status s = c.db->Undelete(id);
+  if (s.code() != StatusCode::kNotFound) return Done(s);
+  return ApiResult::Error(ApiErrorType::kNotFound, s.message());
 }
 
 ApiResult CleanTombstones(const ApiContext& c, const Request&) {
@@ -64,8 +91,8 @@ ApiResult Snapshot(const ApiContext& c, const Request& request) {
 
 void RegisterAdminApi(Api* api) {
   const ApiContext* c = api->context();
-  const auto add = [&](std::string_view path, auto function) {
-    api->Add("POST PUT", path, Lane::kQuery, [c, function](const Request& r) {
+  const auto add = [&](std::string_view methods, std::string_view path, auto function) {
+    api->Add(methods, path, Lane::kQuery, [c, function](const Request& r) {
       if (!r.SameOrigin()) {
         return ApiResult::Error(ApiErrorType::kUnavailable, "request of another origin");
       }
@@ -75,10 +102,12 @@ void RegisterAdminApi(Api* api) {
       return function(*c, r);
     });
   };
-  add("/admin/tsdb/delete_series", DeleteSeries);
-  add("/admin/tsdb/clean_tombstones", CleanTombstones);
-  add("/admin/tsdb/snapshot", Snapshot);
-  add("/admin/tsdb/compact", Compact);
+  add("POST PUT", "/admin/tsdb/delete_series", DeleteSeries);
+  add("GET", "/admin/tsdb/tombstones", Tombstones);
+  add("POST PUT", "/admin/tsdb/undelete", Undelete);
+  add("POST PUT", "/admin/tsdb/clean_tombstones", CleanTombstones);
+  add("POST PUT", "/admin/tsdb/snapshot", Snapshot);
+  add("POST PUT", "/admin/tsdb/compact", Compact);
 }
 
 }  // namespace deckwatch::server

@@ -67,6 +67,8 @@ int Tsdb(const ToolCommand& command) {
     return Report(tsdb::Analyze(dir, format, static_cast<size_t>(command.limit), std::cout));
   }
   if (command.name == "tsdb list") return Report(tsdb::List(dir, format, std::cout));
+  if (command.name == "tsdb deletes") return Report(tsdb::Deletes(dir, format, std::cout));
+  if (command.name == "tsdb undelete") return Report(tsdb::Undelete(dir, command.id));
   return Report(tsdb::Verify(dir, std::cout));
 }
 

@@ -276,13 +276,7 @@ class ToolApp {
     Times(labels);
     labels->add_option("--match", tool_->match, "Series selector; may be repeated");
     Files(Group("test", "Run tests"), "promql", "promqltest scripts or folders of them");
-    CLI::App* tsdb = Group("tsdb", "Look at a store that no server has open");
-    for (const char* name : {"analyze", "list", "verify"}) {
-      CLI::App* leaf = Leaf(tsdb, name, "");
-      leaf->add_option("DIR", tool_->args, "Directory of the store")->expected(1)->required();
-      leaf->add_flag("--json", tool_->json, "Print JSON");
-      leaf->add_option("--limit", tool_->limit, "Entries of each list");
-    }
+    Tsdb();
   }
   CLI::App* app() { return &app_; }
   void Finish() {
@@ -302,6 +296,23 @@ class ToolApp {
   void Files(CLI::App* group, const char* name, const char* help) {
     Leaf(group, name, help)->add_option("FILES", tool_->args, "")->required();
   }
+  CLI::App* Store(CLI::App* group, const char* name, const char* help) {
+    CLI::App* leaf = Leaf(group, name, help);
+    leaf->add_option("DIR", tool_->args, "Directory of the store")->expected(1)->required();
+    return leaf;
+  }
+  void Tsdb() {
+    CLI::App* tsdb = Group("tsdb", "Work on a store that no server has open");
+    CLI::App* analyze = Store(tsdb, "analyze", "Bytes by what they hold, and the largest labels");
+    Json(analyze);
+    analyze->add_option("--limit", tool_->limit, "Entries of each list");
+    Json(Store(tsdb, "list", "Its parts"));
+    Store(tsdb, "verify", "Read back every byte");
+    Json(Store(tsdb, "deletes", "Deletes whose samples are still on the disk"));
+    CLI::App* undelete = Store(tsdb, "undelete", "Undo a delete of the last 24 hours");
+    undelete->add_option("ID", tool_->id, "Its number, as `tsdb deletes` shows it")->required();
+  }
+  void Json(CLI::App* leaf) { leaf->add_flag("--json", tool_->json, "Print JSON"); }
   CLI::App* Query(CLI::App* group, const char* name, const char* help) {
     CLI::App* leaf = Leaf(group, name, "");
     leaf->add_option("ARGS", tool_->args, help)->required();

@@ -53,6 +53,7 @@ struct ToolCommand {
   std::vector<std::string> match;  // --match
   bool json = false;
   int64_t limit = 20;
+  uint64_t id = 0;  // of `tsdb undelete`
 };
 
 struct Invocation {

@@ -17,6 +17,8 @@ void Tombstone::EncodeTo(std::string* out) const {
     PutString(out, m.name());
     PutString(out, m.value());
   }
+  PutSignedVarint(out, created_ms);
+  out->push_back(final ? 1 : 0);
 }
 
 Result<Tombstone> Tombstone::Decode(uint64_t id, std::string_view data) {
@@ -42,6 +44,10 @@ Result<Tombstone> Tombstone::Decode(uint64_t id, std::string_view data) {
                                           std::string(value)));
     t.matchers.push_back(std::move(m));
   }
+  // Those of before deletes could be undone end here.
+  uint8_t final = 1;
+  if (!in.AtEnd() && (!in.GetSignedVarint(&t.created_ms) || !in.GetByte(&final))) return damaged();
+  t.final = final != 0;
   return t;
 }
 

@@ -22,12 +22,19 @@
 namespace deckwatch::tsdb {
 
 // A range of samples of some series, hidden from reads: of the parts numbered up to `last_part`.
+// While a delete can be undone, the parts it covers are not merged: what it hides is all there.
 struct Tombstone {
+  static constexpr int64_t kUndoMs = 24 * 3'600'000;
+
   uint64_t id = 0;
   uint64_t last_part = 0;
   int64_t start_ms = 0;
   int64_t end_ms = 0;
   std::vector<Matcher> matchers;
+  int64_t created_ms = 0;
+  bool final = false;  // cannot be undone, whatever its age
+
+  bool CanBeUndone(int64_t now_ms) const { return !final && now_ms - created_ms < kUndoMs; }
 
   bool Covers(const PartReader& part) const {
     return part.id() <= last_part && part.Overlaps(start_ms, end_ms);

@@ -136,9 +136,14 @@ class Db : public Appender, public Queryable, public StateStore {
   // Seals and merges everything as if its time had come; returns when done.
   virtual Status Compact() = 0;
   // Hides the samples of matching series with start_ms <= t <= end_ms that are stored now; at once
-  // on return. They leave the disk with the next merge, or by CleanTombstones.
+  // on return. Samples written later are not touched. For 24 hours the delete can be undone; after
+  // that they leave the disk with the next merge.
   virtual Status DeleteSeries(const std::vector<Matcher>& matchers, int64_t start_ms,
                               int64_t end_ms) = 0;
+  // Shows what the delete has hidden. Where another value was stored since for the same time, the
+  // older one counts again. NotFound when there is no such delete that can still be undone.
+  virtual Status Undelete(uint64_t id) = 0;
+  // Removes what deletes have hidden from the disk: none of them can be undone any more.
   virtual Status CleanTombstones() = 0;
   // A complete store under <path>/snapshots/<name>, made of hard links. AlreadyExists if taken.
   virtual Status Snapshot(const std::string& name) = 0;
@@ -159,6 +164,16 @@ class Db : public Appender, public Queryable, public StateStore {
     std::string level;  // "window", "2h", "day", "range"
   };
   virtual std::vector<PartInfo> Parts() const = 0;
+
+  struct DeleteInfo {
+    uint64_t id = 0;
+    int64_t created_ms = 0;
+    int64_t undo_until_ms = 0;  // 0: it cannot be undone any more
+    int64_t start_ms = 0, end_ms = 0;
+    std::string selector;  // {job="a"}
+  };
+  // Those with hidden samples still on the disk, oldest first.
+  virtual std::vector<DeleteInfo> Deletes() const = 0;
 };
 
 }  // namespace deckwatch::tsdb

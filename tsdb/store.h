@@ -1,5 +1,5 @@
 // The one implementation of Db. The files: store_open.cc (start, recovery), store_write.cc
-// (commit), store_read.cc (queriers), store_maintain.cc (seal, merge, retention, deletes),
+// (commit), store_read.cc (queriers), store_maintain.cc (seal, merge, retention), store_delete.cc,
 // store_recover.cc (after an error of the disk), store_stats.cc.
 //
 // Locks, in the order in which they are taken:
@@ -69,6 +69,7 @@ class Store : public Db {
   Status Compact() override;
   Status DeleteSeries(const std::vector<Matcher>& matchers, int64_t start_ms,
                       int64_t end_ms) override;
+  Status Undelete(uint64_t id) override;
   Status CleanTombstones() override;
   Status Snapshot(const std::string& name) override;
   Status Verify(const std::function<void(double)>& progress) const override;
@@ -78,6 +79,7 @@ class Store : public Db {
   Result<BytesByClass> Bytes() const override;
   std::vector<MetricMetadata> Metadata(std::string_view name) const override;
   std::vector<PartInfo> Parts() const override;
+  std::vector<DeleteInfo> Deletes() const override;
 
  private:
   // A counter that threads add to; kept apart from DbCounters, which is a snapshot.
@@ -141,7 +143,11 @@ class Store : public Db {
   Status ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added);
   Status ApplyRetention() REQUIRES(maintenance_turn_);
   Status DropParts(const std::vector<PartPtr>& gone) REQUIRES(maintenance_turn_);
+  // ---- store_delete.cc
+  Status PutTombstone(TombstonePtr tombstone) REQUIRES(maintenance_turn_);
+  Status DropTombstones(const std::vector<TombstonePtr>& gone) REQUIRES(maintenance_turn_);
   Status DropStaleTombstones() REQUIRES(maintenance_turn_);
+  bool IsKeptForUndo(const View& view, const PartReader& part) const;
   void RemoveIdleSeries() REQUIRES(maintenance_turn_);
   std::string ScratchDirectory(uint64_t part) const;
   bool MayMerge() const;

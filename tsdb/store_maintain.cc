@@ -1,4 +1,4 @@
-// Sealing, merging, retention, deletes. Each step is made of: build files, install them in the
+// Sealing, merging, retention. Each step is made of: build files, install them in the
 // parts database, one synced write to head.meta that makes them true, then clean-up. A crash before
 // the write leaves an orphan family, one after it leaves clean-up undone; starting deals with both.
 #include <algorithm>
@@ -241,7 +241,7 @@ Status Store::MergeParts(MergeMode mode, const std::function<bool()>& keep_going
     const ViewPtr v = view();
     for (const PartPtr& p : v->parts) {
       const PartMeta& m = p->meta();
-      if (unmergeable_.contains(p->id())) continue;
+      if (unmergeable_.contains(p->id()) || IsKeptForUndo(*v, *p)) continue;
       planned.push_back({p->id(), m.level, m.min_ms, m.max_ms, m.value_bytes + m.index_bytes});
     }
     const int64_t settled_ms = options_.clock->WallMs() - WindowGraceMs() - options_.window_ms;
@@ -298,25 +298,6 @@ Status Store::ApplyRetention() {
   return dropped;
 }
 
-Status Store::DropStaleTombstones() {
-  const ViewPtr v = view();
-  KvBatch batch;
-  std::vector<TombstonePtr> stale;
-  for (const TombstonePtr& t : v->tombstones) {
-    if (std::none_of(v->parts.begin(), v->parts.end(),
-                     [&](const auto& p) { return t->Covers(*p); })) {
-      stale.push_back(t);
-      batch.Delete(meta_, MetaKey('T', t->id));
-    }
-  }
-  TRY(WriteHead(&batch));
-  MutexLock lock(mutex_);
-  View next = *view_;
-  EraseAll(stale, &next.tombstones);
-  view_ = std::make_shared<const View>(std::move(next));
-  return {};
-}
-
 // ---- entry points
 
 // A merge needs room for what it writes before what it replaces is gone.
@@ -347,47 +328,6 @@ Status Store::Compact() {
   TRY(SealWindows(SealMode::kAll));
   TRY(ApplyRetention());
   TRY(MergeParts(MergeMode::kAll, [this] { return MayMerge(); }));
-  return DropStaleTombstones();
-}
-
-Status Store::DeleteSeries(const std::vector<Matcher>& matchers, int64_t start_ms, int64_t end_ms) {
-  if (matchers.empty()) return Status::InvalidArgument("deleting needs a matcher");
-  MutexLock turn(maintenance_turn_);
-  TRY(CheckUsable());
-  // Everything stored now becomes parts, so that a tombstone can name it by part number.
-  TRY(SealWindows(SealMode::kAll));
-  Tombstone t{.start_ms = start_ms, .end_ms = end_ms, .matchers = matchers};
-  {
-    MutexLock lock(mutex_);
-    t.id = next_tombstone_++;
-    t.last_part = next_part_ - 1;
-  }
-  std::string value;
-  t.EncodeTo(&value);
-  KvBatch batch;
-  batch.Put(meta_, MetaKey('T', t.id), value);
-  TRY(WriteHead(&batch));
-  TRY(head_->SyncLog());
-  {
-    MutexLock lock(mutex_);
-    View next = *view_;
-    next.tombstones.push_back(std::make_shared<const Tombstone>(std::move(t)));
-    view_ = std::make_shared<const View>(std::move(next));
-  }
-  changes_.Note(start_ms);
-  return {};
-}
-
-Status Store::CleanTombstones() {
-  MutexLock turn(maintenance_turn_);
-  TRY(CheckUsable());
-  const ViewPtr v = view();
-  for (const PartPtr& p : v->parts) {
-    const bool covered = std::any_of(v->tombstones.begin(), v->tombstones.end(),
-                                     [&](const auto& t) { return t->Covers(*p); });
-    if (!covered) continue;
-    TRY(MergeOnce({{p->id()}, p->meta().level}, [this] { return MayMerge(); }));
-  }
   return DropStaleTombstones();
 }
 

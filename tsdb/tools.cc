@@ -117,4 +117,35 @@ Status List(const std::string& path, OutputFormat format, std::ostream& out) {
   return {};
 }
 
+Status Deletes(const std::string& path, OutputFormat format, std::ostream& out) {
+  TRY_ASSIGN(const auto db, OpenForReading(path));
+  const std::vector<Db::DeleteInfo> deletes = db->Deletes();
+  if (format == OutputFormat::kJson) {
+    std::string text;
+    JsonWriter json(&text);
+    json.BeginArray();
+    for (const Db::DeleteInfo& d : deletes) {
+      json.BeginObject().Key("id").Uint(d.id).Key("matchers").String(d.selector);
+      json.Key("created_ms").Int(d.created_ms).Key("undo_until_ms").Int(d.undo_until_ms);
+      json.Key("start_ms").Int(d.start_ms).Key("end_ms").Int(d.end_ms).EndObject();
+    }
+    json.EndArray();
+    out << text << "\n";
+    return {};
+  }
+  for (const Db::DeleteInfo& d : deletes) {
+    out << d.id << "  " << d.selector << "  " << FormatRfc3339Ms(d.start_ms) << "  "
+        << FormatRfc3339Ms(d.end_ms) << "  deleted " << FormatRfc3339Ms(d.created_ms) << "  "
+        << (d.undo_until_ms == 0 ? "cannot be undone"
+                                 : "can be undone until " + FormatRfc3339Ms(d.undo_until_ms))
+        << "\n";
+  }
+  return {};
+}
+
+Status Undelete(const std::string& path, uint64_t id) {
+  TRY_ASSIGN(const auto db, OpenForReading(path));
+  return db->Undelete(id);
+}
+
 }  // namespace deckwatch::tsdb

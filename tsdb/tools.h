@@ -1,6 +1,7 @@
-// What `deckwatch tsdb analyze|verify|list` print.
+// `deckwatch tsdb analyze|verify|list|deletes|undelete`.
 #pragma once
 
+#include <cstdint>
 #include <ostream>
 #include <string>
 
@@ -19,5 +20,11 @@ Status Verify(const std::string& path, std::ostream& out);
 
 // One line per part: id, level, time range, series, samples, bytes.
 Status List(const std::string& path, OutputFormat format, std::ostream& out);
+
+// One line per delete whose samples are still on the disk: id, when, until when it can be undone,
+// what of which series.
+Status Deletes(const std::string& path, OutputFormat format, std::ostream& out);
+// NotFound when the delete cannot be undone.
+Status Undelete(const std::string& path, uint64_t id);
 
 }  // namespace deckwatch::tsdb

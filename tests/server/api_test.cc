@@ -264,8 +264,17 @@ TEST_F(ApiTest, KeepsAdministrationBehindItsFlag) {
   foreign.url = url_ + erase;
   foreign.headers = {{"Origin", "http://elsewhere.example"}};
   EXPECT_THAT(Do(foreign).body, HasSubstr("another origin"));
+  EXPECT_EQ(Get("/api/v1/admin/tsdb/undelete?id=1").status, 405);
   EXPECT_EQ(Post(erase, "", "").status, 204);
   EXPECT_THAT(Data("/api/v1/query?query=count(m)"), HasSubstr("\"2\""));
+  EXPECT_EQ(Post("/api/v1/admin/tsdb/undelete?id=x", "", "").status, 400);
+  EXPECT_EQ(Post("/api/v1/admin/tsdb/undelete?id=77", "", "").status, 404);
+  const std::string listed = Data("/api/v1/admin/tsdb/tombstones");
+  EXPECT_THAT(listed, HasSubstr(R"("id":1,"matchers":"{instance=\"a\",__name__=\"m\"}","start":)"));
+  EXPECT_EQ(Post("/api/v1/admin/tsdb/undelete?id=1", "", "").status, 204);
+  EXPECT_THAT(Data("/api/v1/query?query=count(m)"), HasSubstr("\"3\""));
+  EXPECT_EQ(Data("/api/v1/admin/tsdb/tombstones"), "[]");
+  EXPECT_EQ(Post(erase, "", "").status, 204);
   EXPECT_EQ(Post("/api/v1/admin/tsdb/clean_tombstones", "", "").status, 204);
   EXPECT_EQ(Post("/api/v1/admin/tsdb/compact", "", "").status, 204);
   EXPECT_THAT(Data("/api/v1/query?query=count(m)"), HasSubstr("\"2\""));

@@ -139,6 +139,56 @@ TEST_F(StoreTest, DeletesWhatIsStoredAndTakesItBackAnew) {
   EXPECT_EQ(Select({})["up{job=\"b\"}"].size(), 4u);
 }
 
+TEST_F(StoreTest, UndoesADeleteForADay) {
+  const Labels up{{"__name__", "up"}};
+  for (int64_t t = kNow - 3; t <= kNow; ++t) Append(up, t, 1);
+  ASSERT_TRUE(db_->DeleteSeries({Matcher::Equal("__name__", "up")}, kNow - 2, kNow).ok());
+  Append(up, kNow + 1, 2);  // written later: not of the delete
+  ASSERT_EQ(db_->Deletes().size(), 1u);
+  const Db::DeleteInfo info = db_->Deletes()[0];
+  EXPECT_EQ(info.selector, "{__name__=\"up\"}");
+  EXPECT_EQ(info.undo_until_ms, info.created_ms + 24 * kHour);
+  clock_.AdvanceMs(24 * kHour - 1);
+  ASSERT_TRUE(db_->Maintain().ok());
+  ASSERT_TRUE(db_->Compact().ok());  // merges keep what can still come back
+  Open();
+  EXPECT_EQ(Select({})["up"], (Samples{{kNow - 3, 1}, {kNow + 1, 2}}));
+  EXPECT_EQ(db_->Undelete(info.id + 1).code(), StatusCode::kNotFound);
+  ASSERT_TRUE(db_->Undelete(info.id).ok());
+  const Samples all = {{kNow - 3, 1}, {kNow - 2, 1}, {kNow - 1, 1}, {kNow, 1}, {kNow + 1, 2}};
+  EXPECT_EQ(Select({})["up"], all);
+  EXPECT_TRUE(db_->Deletes().empty());
+  Open();
+  ASSERT_TRUE(db_->Compact().ok());
+  EXPECT_EQ(db_->Parts().size(), 1u);  // merged again
+  EXPECT_EQ(Select({})["up"], all);
+  EXPECT_EQ(db_->Undelete(info.id).code(), StatusCode::kNotFound);
+}
+
+TEST_F(StoreTest, ADeleteOfYesterdayIsForGood) {
+  const Labels up{{"__name__", "up"}};
+  Append(up, kNow - 1, 1), Append(up, kNow, 1);
+  ASSERT_TRUE(db_->DeleteSeries({Matcher::Equal("__name__", "up")}, kNow, kNow).ok());
+  Append(up, kNow + 1, 1);
+  const uint64_t id = db_->Deletes()[0].id;
+  clock_.AdvanceMs(24 * kHour);
+  EXPECT_EQ(db_->Deletes()[0].undo_until_ms, 0);
+  EXPECT_EQ(db_->Undelete(id).code(), StatusCode::kNotFound);
+  ASSERT_TRUE(db_->Compact().ok());
+  EXPECT_EQ(db_->Stats().part_samples, 2u);
+  EXPECT_TRUE(db_->Deletes().empty());
+}
+
+TEST_F(StoreTest, CleaningMakesDeletesFinal) {
+  const Labels up{{"__name__", "up"}};
+  Append(up, kNow - 1, 1), Append(up, kNow, 1);
+  ASSERT_TRUE(db_->DeleteSeries({Matcher::Equal("__name__", "up")}, kNow, kNow).ok());
+  const uint64_t id = db_->Deletes()[0].id;
+  ASSERT_TRUE(db_->CleanTombstones().ok());
+  EXPECT_EQ(db_->Stats().part_samples, 1u);
+  EXPECT_EQ(db_->Undelete(id).code(), StatusCode::kNotFound);
+}
+
 TEST_F(StoreTest, ForgetsIdleSeriesAndSaysSo) {
   const Labels up{{"__name__", "up"}};
   const SeriesRef ref = Ref(up);
@@ -313,6 +363,7 @@ TEST_F(StoreTest, AgreesWithAMapUnderRandomWork) {
                          {"job", std::to_string(i % 2)},
                          {"n", std::to_string(i)}});
   }
+  std::map<uint64_t, std::map<std::string, std::map<int64_t, double>>> hidden;  // by delete
   int64_t now = kNow;
   const auto compare = [&] {
     auto got = Select({});
@@ -322,7 +373,7 @@ TEST_F(StoreTest, AgreesWithAMapUnderRandomWork) {
       EXPECT_EQ(got[name], Samples(samples.begin(), samples.end())) << name;
     }
   };
-  for (int step = 0; step < 200 && !HasFailure(); ++step) {
+  for (int step = 0; step < 400 && !HasFailure(); ++step) {
     const int64_t what = pick(100);
     if (what < 80) {
       WriteBatch batch;
@@ -356,10 +407,20 @@ TEST_F(StoreTest, AgreesWithAMapUnderRandomWork) {
       for (const Labels& l : all) {
         if (l.Get("job") != job || !model.contains(l.ToString())) continue;
         auto& samples = model[l.ToString()];
-        samples.erase(samples.lower_bound(start), samples.upper_bound(end));
+        const auto first = samples.lower_bound(start), last = samples.upper_bound(end);
+        hidden[db_->Deletes().back().id][l.ToString()].insert(first, last);
+        samples.erase(first, last);
         if (samples.empty()) model.erase(l.ToString());
       }
-    } else if (what < 93) {
+    } else if (what < 94) {
+      // The newest one first: deletes may overlap, and then the older one has more to give back.
+      const auto deletes = db_->Deletes();
+      if (deletes.empty() || deletes.back().undo_until_ms == 0) continue;
+      ASSERT_TRUE(db_->Undelete(deletes.back().id).ok());
+      for (const auto& [name, samples] : hidden[deletes.back().id]) {
+        for (const auto& [t, v] : samples) model[name][t] = v;
+      }
+    } else if (what < 95) {
       clock_.AdvanceMs(2 * kHour);
       now += 2 * kHour;
     } else {
