@@ -7,9 +7,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/labels.h"
@@ -144,6 +146,25 @@ struct Columns {
   }
 };
 
+// The newest sample of each series of a stretch, in the order of the series.
+struct LatestSamples {
+  static constexpr int64_t kNone = INT64_MIN;
+
+  std::vector<int64_t> t_ms;  // kNone: the series has no sample
+  std::vector<double> value;  // same length
+  // Empty when every sample is a float; else the same length, with null where the sample is a
+  // float.
+  std::vector<HistogramPtr> histogram;
+
+  size_t size() const { return t_ms.size(); }
+  void Reset(size_t n) { t_ms.assign(n, kNone), value.assign(n, 0), histogram.clear(); }
+  void Set(size_t k, int64_t t, double v, HistogramPtr h) {
+    t_ms[k] = t, value[k] = v;
+    if (h != nullptr && histogram.empty()) histogram.resize(size());
+    if (!histogram.empty()) histogram[k] = std::move(h);
+  }
+};
+
 // The series that one selector matched, as of the moment of Select; later writes may or may not be
 // seen in Read. Ordered by metric name, then by the rest of the label set. Thread-safe: any thread
 // may read any series.
@@ -156,6 +177,15 @@ class SeriesSet {
   // empty. Corruption when stored bytes are damaged (the message names the range lost); `out` then
   // holds what is left.
   virtual Status Read(size_t i, Columns* out) const = 0;
+
+  // Reading a stretch of series costs less than reading them one by one. The defaults do just that.
+  //
+  // Reads series [begin, end) in turn and visits each, also those without samples. `columns` are
+  // the visitor's until it returns. Ends with the first error, that of a visit included.
+  using Visit = std::function<Status(size_t i, Columns* columns)>;
+  virtual Status ReadEach(size_t begin, size_t end, const Visit& visit) const;
+  // Replaces `out` by the newest sample of each series of [begin, end). Ends with the first error.
+  virtual Status ReadLatest(size_t begin, size_t end, LatestSamples* out) const;
 };
 
 // What the reader will do with the samples; a store may use it to read less, and may ignore it.
