@@ -84,11 +84,7 @@ void Column::AppendJump(uint32_t row, std::string* out) {
 }
 
 void Column::AppendValue(uint32_t row, uint64_t bits) {
-  if (!empty_ && row == last_row_ + 1 && last_.Same(bits)) {
-    ++tail_;
-    last_row_ = row;
-    return;
-  }
+  if (last_.Same(bits) && AppendRepeat(row)) return;
   std::string entry;
   AppendJump(row, &entry);
   PutValueEntry(tail_, bits, &last_, &entry);

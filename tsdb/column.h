@@ -90,8 +90,15 @@ class Column {
   uint32_t last_row() const { return last_row_; }
   const LastValue& last() const { return last_; }
 
-  // Appends a value; true when it is a repeat on the next row.
+  // Appends a value.
   void AppendValue(uint32_t row, uint64_t bits);
+  // Appends the last value again when that takes no entry; false, with nothing done, when it does.
+  bool AppendRepeat(uint32_t row) {
+    if (empty_ || last_.histogram || row != last_row_ + 1) return false;
+    ++tail_;
+    last_row_ = row;
+    return true;
+  }
   void AppendHistogram(uint32_t row);
   void AppendStart(int64_t start_ms);  // of the samples that follow
 

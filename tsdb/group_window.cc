@@ -121,8 +121,8 @@ Column& GroupWindow::ColumnAt(uint32_t column) {
   return columns_[column];
 }
 
-void GroupWindow::Count(int64_t t_ms) {
-  samples_.fetch_add(1, std::memory_order_relaxed);
+void GroupWindow::Count(int64_t t_ms, uint64_t samples) {
+  samples_.fetch_add(samples, std::memory_order_relaxed);
   if (t_ms < min_ms()) min_ms_.store(t_ms, std::memory_order_relaxed);
   if (t_ms > max_ms()) max_ms_.store(t_ms, std::memory_order_relaxed);
 }
@@ -185,7 +185,7 @@ void GroupWindow::Append(int64_t t_ms, const Input& in) {
                      std::memory_order_relaxed);
   }
   bytes_.fetch_add(c.heap_bytes() - before, std::memory_order_relaxed);
-  Count(t_ms);
+  Count(t_ms, 1);
 }
 
 void GroupWindow::AppendLate(int64_t t_ms, const Input& in) {
@@ -194,7 +194,7 @@ void GroupWindow::AppendLate(int64_t t_ms, const Input& in) {
   s.start_ms = in.start_ms;
   if (in.histogram != nullptr) s.histogram = *in.histogram;
   bytes_.fetch_add(sizeof(LateSample) + 64, std::memory_order_relaxed);
-  Count(t_ms);
+  Count(t_ms, 1);
 }
 
 void GroupWindow::AppendRow(int64_t t_ms, std::span<const Input> row, RowCounts* counts,
@@ -233,73 +233,102 @@ void GroupWindow::AppendRow(int64_t t_ms, std::span<const Input> row, RowCounts*
   writer.Finish(t_ms, record);
 }
 
-bool GroupWindow::Replay(std::string_view record) {
-  Reader in(record);
-  int64_t t_ms, next = 0;
-  uint64_t runs;
-  if (!in.GetSignedVarint(&t_ms) || !in.GetVarint(&runs) || runs > in.remaining()) return false;
-  std::vector<uint32_t> present;
+// ---- reading the log
+
+namespace {
+
+// The columns of a record in its order; false when damaged.
+bool GetPresent(Reader* in, std::vector<uint32_t>* present) {
+  constexpr int64_t kMaxColumns = int64_t{1} << 26;  // sanity: memory for damage, not for data
+  uint64_t runs, length;
+  int64_t gap, next = 0;
+  if (!in->GetVarint(&runs) || runs > in->remaining()) return false;
   for (uint64_t i = 0; i < runs; ++i) {
-    int64_t gap;
-    uint64_t length;
-    if (!in.GetSignedVarint(&gap) || !in.GetVarint(&length) || length > UINT32_MAX) return false;
+    if (!in->GetSignedVarint(&gap) || !in->GetVarint(&length) || length > UINT32_MAX) return false;
     next += gap;
-    constexpr int64_t kMaxColumns = int64_t{1} << 26;  // sanity: memory for damage, not for data
     if (next < 0 || next + static_cast<int64_t>(length) > kMaxColumns) return false;
-    for (uint64_t k = 0; k < length; ++k) present.push_back(static_cast<uint32_t>(next++));
+    for (uint64_t k = 0; k < length; ++k) present->push_back(static_cast<uint32_t>(next++));
   }
-  MutexLock lock(mutex_);
-  size_t position = 0;
-  Input sample;
-  HistogramPtr histogram;
-  bool has_start = false;
-  const auto put = [&]() REQUIRES(mutex_) {
-    sample.column = present[position++];
-    sample.histogram = histogram == nullptr ? nullptr : &histogram;
-    const bool late = Judge(t_ms, sample) == Verdict::kLate;
-    if (!has_start) sample.start_ms = late ? 0 : StartOf(sample.column);
-    if (late) {
-      AppendLate(t_ms, sample);
-    } else {
-      Append(t_ms, sample);
-    }
-    histogram = nullptr;
-    has_start = false;
-  };
-  const auto repeat = [&](uint64_t n) REQUIRES(mutex_) {
-    if (n > present.size() - position) return false;
-    for (; n > 0; --n) {
-      const Column& c = ColumnAt(present[position]);
-      if (c.empty() || c.last().histogram) return false;
-      sample.value = std::bit_cast<double>(c.last().bits);
-      put();
-    }
-    return true;
-  };
-  while (!in.AtEnd()) {
-    uint64_t head;
-    if (!in.GetVarint(&head) || !repeat(head >> 2) || position >= present.size()) return false;
-    const auto kind = static_cast<EntryKind>(head & 3);
-    if (kind == EntryKind::kJump) return false;
-    if (kind == EntryKind::kStart) {
-      if (!in.GetSignedVarint(&sample.start_ms)) return false;
-      has_start = true;
+  return true;
+}
+
+bool GetHistogram(Reader* in, HistogramPtr* out) {
+  std::string_view encoded;
+  auto h = std::make_shared<Histogram>();
+  if (!in->GetString(&encoded)) return false;
+  Reader body(encoded);
+  if (!DecodeHistogram(&body, h.get())) return false;
+  *out = std::move(h);
+  return true;
+}
+
+}  // namespace
+
+// `newest`: the row is newer than all before it. `start`: what the record said of this sample.
+void GroupWindow::ReplaySample(int64_t t_ms, bool newest, Input sample,
+                               std::optional<int64_t>* start) {
+  const bool late = !newest && Judge(t_ms, sample) == Verdict::kLate;
+  sample.start_ms = start->value_or(late ? 0 : StartOf(sample.column));
+  start->reset();
+  if (late) {
+    AppendLate(t_ms, sample);
+  } else {
+    Append(t_ms, sample);
+  }
+}
+
+// Nearly every row is the newest and nearly every sample a repeat: starting takes as long as this.
+bool GroupWindow::ReplayRepeats(int64_t t_ms, bool newest, std::span<const uint32_t> columns,
+                                std::optional<int64_t>* start) {
+  const uint32_t row = newest && !columns.empty() ? RowAt(t_ms) : 0;
+  uint64_t repeated = 0;
+  bool good = true;
+  for (const uint32_t column : columns) {
+    good =
+        column < columns_.size() && !columns_[column].empty() && !columns_[column].last().histogram;
+    if (!good) break;
+    if (newest && !start->has_value() && columns_[column].AppendRepeat(row)) {
+      ++repeated;
       continue;
     }
-    LastValue last = ColumnAt(present[position]).last();
-    if (!GetValueBody(&in, kind, &last)) return false;
-    sample.value = std::bit_cast<double>(last.bits);
-    if (last.histogram) {
-      std::string_view encoded;
-      auto h = std::make_shared<Histogram>();
-      if (!in.GetString(&encoded)) return false;
-      Reader body(encoded);
-      if (!DecodeHistogram(&body, h.get())) return false;
-      histogram = std::move(h);
-    }
-    put();
+    const double value = std::bit_cast<double>(columns_[column].last().bits);
+    ReplaySample(t_ms, newest, {.column = column, .value = value}, start);
   }
-  return repeat(present.size() - position);
+  if (repeated > 0) Count(t_ms, repeated);
+  return good;
+}
+
+bool GroupWindow::Replay(std::string_view record) {
+  Reader in(record);
+  int64_t t_ms;
+  std::vector<uint32_t> present;
+  if (!in.GetSignedVarint(&t_ms) || !GetPresent(&in, &present)) return false;
+  std::span<const uint32_t> rest(present);
+  std::optional<int64_t> start;
+  MutexLock lock(mutex_);
+  const bool newest = t_ms > max_ms();
+  while (!in.AtEnd()) {
+    uint64_t head;
+    if (!in.GetVarint(&head) || head >> 2 > rest.size()) return false;
+    if (!ReplayRepeats(t_ms, newest, rest.first(head >> 2), &start)) return false;
+    rest = rest.subspan(head >> 2);
+    const auto kind = static_cast<EntryKind>(head & 3);
+    if (rest.empty() || kind == EntryKind::kJump) return false;
+    if (kind == EntryKind::kStart) {
+      if (!in.GetSignedVarint(&start.emplace())) return false;
+      continue;
+    }
+    Input sample{.column = rest.front()};
+    LastValue last = ColumnAt(sample.column).last();
+    HistogramPtr histogram;
+    if (!GetValueBody(&in, kind, &last)) return false;
+    if (last.histogram && !GetHistogram(&in, &histogram)) return false;
+    sample.value = std::bit_cast<double>(last.bits);
+    if (last.histogram) sample.histogram = &histogram;
+    ReplaySample(t_ms, newest, sample, &start);
+    rest = rest.subspan(1);
+  }
+  return ReplayRepeats(t_ms, newest, rest, &start);
 }
 
 // ---- reading

@@ -101,6 +101,7 @@ class Store : public Db {
 
   // ---- store_open.cc
   Status OpenDatabases();
+  Status OpenHead();
   Status LoadMeta();
   Status DropOrphans();
   Status LoadRegistry();

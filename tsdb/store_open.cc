@@ -97,7 +97,6 @@ Status Store::Start() {
   }
   TRY(LoadMeta());
   TRY(DropOrphans());
-  TRY(LoadRegistry());
   PrepareWindows();
   const ViewPtr v = view();
   LogInfo("store is open", {{"path", options_.path},
@@ -108,8 +107,8 @@ Status Store::Start() {
   if (options_.background) {
     loader_ = StartThread("tsdb-load", [this](std::stop_token stop) {
       const ViewPtr v = view();  // held: others replace it while the windows are read
-      for (const WindowPtr& w : v->windows) {
-        if (!stop.stop_requested()) w->LoadAll();
+      for (auto w = v->windows.rbegin(); w != v->windows.rend() && !stop.stop_requested(); ++w) {
+        (*w)->LoadAll();
       }
     });
     log_ = StartThread("tsdb-log", [this](std::stop_token stop) { RunLog(stop); });
@@ -120,6 +119,21 @@ Status Store::Start() {
 
 Status Store::OpenDatabases() {
   cache_ = std::make_shared<BlockCache>(static_cast<size_t>(options_.memory_bytes / 4));
+  Result<std::unique_ptr<Kv>> parts = Status::Internal("not opened");
+  // Beside the head: each waits for the disk and has a processor to itself.
+  std::jthread opening = StartThread("tsdb-open", [&](std::stop_token) {
+    parts = Kv::Open(options_.path + "/parts", cache_, PartsKind, OnDamage::kOpen);
+  });
+  TRY(OpenHead());
+  TRY(LoadRegistry());
+  opening.join();
+  TRY_ASSIGN(parts_, std::move(parts));
+  std::error_code ignored;
+  std::filesystem::remove_all(options_.path + "/scratch", ignored);
+  return {};
+}
+
+Status Store::OpenHead() {
   auto head = Kv::Open(options_.path + "/head", cache_, HeadKind, OnDamage::kRefuse);
   if (head.status().code() == StatusCode::kCorruption) {
     counters_.corruptions++;
@@ -127,12 +141,9 @@ Status Store::OpenDatabases() {
     head = Kv::Open(options_.path + "/head", cache_, HeadKind, OnDamage::kOpen);
   }
   TRY_ASSIGN(head_, std::move(head));
-  TRY_ASSIGN(parts_, Kv::Open(options_.path + "/parts", cache_, PartsKind, OnDamage::kOpen));
   TRY_ASSIGN(meta_, head_->GetOrCreate("meta"));
   TRY_ASSIGN(series_, head_->GetOrCreate("series"));
   TRY_ASSIGN(state_, head_->GetOrCreate("state"));
-  std::error_code ignored;
-  std::filesystem::remove_all(options_.path + "/scratch", ignored);
   return {};
 }
 

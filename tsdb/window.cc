@@ -30,24 +30,33 @@ void Window::LoadLater(std::vector<uint32_t> groups,
 }
 
 void Window::Load(uint32_t group) const {
-  const auto unread = [&] {
+  if (!any_unread_.load(std::memory_order_acquire)) return;
+  {
     MutexLock lock(mutex_);
-    return unread_.contains(group);
-  };
-  if (!any_unread_.load(std::memory_order_acquire) || !unread()) return;
-  MutexLock turn(load_turn_);
-  if (!unread()) return;
+    if (!unread_.contains(group)) return;
+    if (!being_read_.insert(group).second) {  // by another thread: wait for it
+      const auto is_read = [&]() REQUIRES(mutex_) { return !unread_.contains(group); };
+      while (!was_read_.WaitFor(mutex_, {}, 60'000, is_read)) {
+      }
+      return;
+    }
+  }
   auto loaded = std::make_unique<GroupWindow>();
   read_(group, loaded.get());
   if (loaded->samples() > 0) Cover(loaded->min_ms()), Cover(loaded->max_ms());
-  MutexLock lock(mutex_);
-  if (group >= groups_.size()) groups_.resize(group + 1);
-  if (loaded->samples() > 0) groups_[group] = std::move(loaded);
-  unread_.erase(group);
-  if (!unread_.empty()) return;
-  unread_min_ms_ = INT64_MAX;
-  unread_max_ms_ = INT64_MIN;
-  any_unread_.store(false, std::memory_order_release);
+  {
+    MutexLock lock(mutex_);
+    if (group >= groups_.size()) groups_.resize(group + 1);
+    if (loaded->samples() > 0) groups_[group] = std::move(loaded);
+    being_read_.erase(group);
+    unread_.erase(group);
+    if (unread_.empty()) {
+      unread_min_ms_ = INT64_MAX;
+      unread_max_ms_ = INT64_MIN;
+      any_unread_.store(false, std::memory_order_release);
+    }
+  }
+  was_read_.NotifyAll();
 }
 
 void Window::LoadAll() const {
@@ -56,7 +65,8 @@ void Window::LoadAll() const {
     MutexLock lock(mutex_);
     unread = unread_;
   }
-  for (uint32_t group : unread) Load(group);
+  // Backwards: a query that asks for every group from the first on meets this in the middle.
+  for (auto it = unread.rbegin(); it != unread.rend(); ++it) Load(*it);
 }
 
 std::vector<std::pair<uint32_t, const GroupWindow*>> Window::Groups() const {

@@ -18,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -100,7 +101,11 @@ class GroupWindow {
   void ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const
       REQUIRES(mutex_);
   void SortRows() const REQUIRES(mutex_);
-  void Count(int64_t t_ms) REQUIRES(mutex_);
+  void Count(int64_t t_ms, uint64_t samples) REQUIRES(mutex_);
+  void ReplaySample(int64_t t_ms, bool newest, Input sample, std::optional<int64_t>* start)
+      REQUIRES(mutex_);
+  [[nodiscard]] bool ReplayRepeats(int64_t t_ms, bool newest, std::span<const uint32_t> columns,
+                                   std::optional<int64_t>* start) REQUIRES(mutex_);
   int64_t StartOf(uint32_t column) const REQUIRES(mutex_);
   Column& ColumnAt(uint32_t column) REQUIRES(mutex_);
 
@@ -139,7 +144,7 @@ class Window {
   std::vector<std::pair<uint32_t, const GroupWindow*>> Groups() const;
 
   // After a start, groups are read from the log when first asked for. `read` fills one; it is
-  // called once per group, by one thread at a time.
+  // called once per group, of several groups at a time.
   void LoadLater(std::vector<uint32_t> groups,
                  std::function<void(uint32_t group, GroupWindow*)> read);
   void LoadAll() const;
@@ -171,11 +176,12 @@ class Window {
 
   const Info info_;
   const FamilyPtr rows_;
-  mutable Mutex load_turn_;  // taken before mutex_; held across the reading of one group
   mutable Mutex mutex_;
   CondVar left_;
+  mutable CondVar was_read_;
   mutable std::vector<std::unique_ptr<GroupWindow>> groups_ GUARDED_BY(mutex_);
   mutable std::set<uint32_t> unread_ GUARDED_BY(mutex_);
+  mutable std::set<uint32_t> being_read_ GUARDED_BY(mutex_);  // of those
   mutable std::atomic<bool> any_unread_{false};
   std::function<void(uint32_t, GroupWindow*)> read_;  // set before the window is shared
   int writers_ GUARDED_BY(mutex_) = 0;
