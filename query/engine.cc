@@ -12,6 +12,7 @@
 #include "query/parser.h"
 #include "query/query_context.h"
 #include "query/query_registry.h"
+#include "query/result_cache.h"
 
 namespace deckwatch::query {
 
@@ -86,13 +87,16 @@ void SortByLabels(std::vector<ResultSeries>* series) {
 // One query from text to result.
 class Run {
  public:
-  Run(const EngineOptions& engine, ThreadPool* pool, QueryRegistry* registry,
+  Run(const EngineOptions& engine, ThreadPool* pool, QueryRegistry* registry, ResultCache* cache,
       const QueryOptions& query, std::string_view text)
       : options_(engine),
         pool_(pool),
         registry_(registry),
+        cache_(query.use_cache ? cache : nullptr),
         query_(query),
         text_(text),
+        lookback_ms_(query.lookback_delta_ms > 0 ? query.lookback_delta_ms
+                                                 : engine.lookback_delta_ms),
         budget_(LimitsOf(engine, query), engine.clock) {}
 
   // step_ms 0: an instant query.
@@ -106,31 +110,59 @@ class Run {
                                      std::string(ValueTypeName(expr->type)) +
                                      "\" for range query, must be Scalar or instant Vector");
     }
-    TRY_ASSIGN(const QueryRegistry::Ticket ticket,
-               registry_->Enter(text_, &budget_, query_.stop, budget_.timeout_ms()));
-    TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
     const StepRange steps =
         step_ms > 0 ? StepRange{start_ms, end_ms, step_ms} : StepRange::Instant(start_ms);
-    QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, 0, {}, nullptr, 0, {}};
-    ctx.lookback_ms =
-        query_.lookback_delta_ms > 0 ? query_.lookback_delta_ms : options_.lookback_delta_ms;
-    FindStatisticsOnly(*expr, false, &ctx.statistics_only);
-    const int64_t prepared_ns = options_.clock->MonotonicNs();
+    CachedQuery cached(cache_, storage, text_, *expr, steps, step_ms, lookback_ms_);
+    cached.Look();
     QueryResult result;
-    if (query_.trace) ctx.trace = &result.trace;
-    TRY(Evaluate(ctx, *expr, steps, &result));
-    result.annotations = ctx.annotations.Render(text_);
+    int64_t prepared_ns = options_.clock->MonotonicNs();
+    if (cached.complete()) {
+      result = cached.Join({});
+    } else {
+      TRY_ASSIGN(const QueryRegistry::Ticket ticket,
+                 registry_->Enter(text_, &budget_, query_.stop, budget_.timeout_ms()));
+      cached.Look();  // the wait may have been long
+      TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
+      QueryContext ctx{options_,     *querier, pool_,   budget_, steps, step_ms,
+                       lookback_ms_, {},       nullptr, 0,       {}};
+      if (query_.trace) ctx.trace = &result.trace;
+      FindStatisticsOnly(*expr, false, &ctx.statistics_only);
+      prepared_ns = options_.clock->MonotonicNs();
+      TRY(Evaluate(ctx, *expr, &cached, &result));
+    }
+    if (cached.steps_taken() > 0) TRY(HoldRows(result.series));
+    cached.Keep(result, budget_.saw_histograms());
+    result.stats = Stats();
+    result.stats.steps = steps.size();
+    result.stats.steps_cached = cached.steps_taken();
     result.stats.prepare_ns = prepared_ns - begun_ns;
     result.stats.eval_ns = options_.clock->MonotonicNs() - prepared_ns;
-    result.stats.samples_read = budget_.samples_read();
-    result.stats.peak_samples = budget_.peak_samples();
-    result.stats.series_selected = budget_.series_selected();
-    result.stats.peak_bytes = budget_.peak_bytes();
     return result;
   }
 
  private:
-  Status Evaluate(QueryContext& ctx, const Expr& expr, const StepRange& steps, QueryResult* out) {
+  // The steps that `cached` lacks, joined with those that it has.
+  Status Evaluate(QueryContext& ctx, const Expr& expr, CachedQuery* cached, QueryResult* out) {
+    std::vector<QueryResult> pieces(cached->missing().size());
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      TRY(EvaluateSteps(ctx, expr, cached->missing()[i], &pieces[i]));
+    }
+    Annotations annotations = ctx.annotations.Render(text_);
+    const bool plain =
+        annotations.warnings.empty() && annotations.infos.empty() && !budget_.saw_histograms();
+    if (!plain && cached->steps_taken() > 0) {
+      cached->Forget();
+      return Evaluate(ctx, expr, cached, out);
+    }
+    std::vector<TraceNode> trace = std::move(out->trace);
+    *out = cached->Join(std::move(pieces));
+    out->annotations = std::move(annotations);
+    out->trace = std::move(trace);
+    return {};
+  }
+
+  Status EvaluateSteps(QueryContext& ctx, const Expr& expr, const StepRange& steps,
+                       QueryResult* out) {
     out->scalar_t_ms = steps.start_ms;
     out->type = expr.type;
     Evaluator evaluator(ctx);
@@ -190,11 +222,33 @@ class Run {
     return MergeEqualSeries(v);
   }
 
+  // The limits hold for what was not evaluated here, too.
+  Status HoldRows(const std::vector<ResultSeries>& rows) {
+    uint64_t samples = 0, bytes = 0;
+    for (const ResultSeries& row : rows) {
+      samples += row.t_ms.size();
+      bytes += row.t_ms.size() * (sizeof(int64_t) + sizeof(double));
+    }
+    Charge charge;
+    return budget_.Hold(samples, bytes, &charge);
+  }
+
+  QueryStats Stats() const {
+    QueryStats stats;
+    stats.samples_read = budget_.samples_read();
+    stats.peak_samples = budget_.peak_samples();
+    stats.series_selected = budget_.series_selected();
+    stats.peak_bytes = budget_.peak_bytes();
+    return stats;
+  }
+
   const EngineOptions& options_;
   ThreadPool* const pool_;
   QueryRegistry* const registry_;
+  ResultCache* const cache_;  // null: not asked for
   const QueryOptions& query_;
   const std::string_view text_;
+  const int64_t lookback_ms_;
   Budget budget_;
 };
 
@@ -205,7 +259,9 @@ Engine::Engine(EngineOptions options, ThreadPool* pool)
       pool_(pool),
       registry_(std::make_unique<QueryRegistry>(
           options_.max_concurrent, options_.max_bytes > 0 ? options_.max_bytes : MachineBytes() / 2,
-          options_.clock)) {}
+          options_.clock)),
+      cache_(options_.cache_bytes > 0 ? std::make_unique<ResultCache>(options_.cache_bytes)
+                                      : nullptr) {}
 Engine::~Engine() = default;
 
 std::vector<ActiveQuery> Engine::Active() const {
@@ -216,9 +272,14 @@ bool Engine::Cancel(uint64_t id) const {
   return registry_->Cancel(id);
 }
 
+CacheStats Engine::Cached() const {
+  return cache_ == nullptr ? CacheStats() : cache_->Stats();
+}
+
 Result<QueryResult> Engine::Instant(const Queryable& storage, std::string_view text, int64_t t_ms,
                                     const QueryOptions& options) const {
-  return Run(options_, pool_, registry_.get(), options, text).Execute(storage, t_ms, t_ms, 0);
+  return Run(options_, pool_, registry_.get(), cache_.get(), options, text)
+      .Execute(storage, t_ms, t_ms, 0);
 }
 
 Result<QueryResult> Engine::Range(const Queryable& storage, std::string_view text, int64_t start_ms,
@@ -227,7 +288,7 @@ Result<QueryResult> Engine::Range(const Queryable& storage, std::string_view tex
   if (step_ms <= 0 || end_ms < start_ms) {
     return Status::InvalidArgument("a range query needs a positive step and start <= end");
   }
-  return Run(options_, pool_, registry_.get(), options, text)
+  return Run(options_, pool_, registry_.get(), cache_.get(), options, text)
       .Execute(storage, start_ms, end_ms, step_ms);
 }
 

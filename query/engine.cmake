@@ -27,6 +27,8 @@ deckwatch_room(query
     range_functions_histogram.cc
     range_functions_rate.cc
     range_functions_sum.cc
+    reach.cc
+    result_cache.cc
     selector.cc
     series_hash.cc
     series_samples.cc

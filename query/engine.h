@@ -19,6 +19,7 @@ namespace deckwatch::query {
 
 struct Expr;  // query/ast.h
 class QueryRegistry;
+class ResultCache;
 
 struct EngineOptions {
   int64_t lookback_delta_ms = 300'000;
@@ -26,6 +27,7 @@ struct EngineOptions {
   uint64_t max_samples = 50'000'000;  // held at once by one query
   uint64_t max_bytes_per_query = 0;   // 0: a quarter of the machine's memory
   uint64_t max_bytes = 0;             // of all queries together; 0: half of the machine's memory
+  uint64_t cache_bytes = 0;           // for answers kept (query/result_cache.h); 0: none are
   int max_concurrent = 20;            // further queries wait, within their timeout
   int64_t default_subquery_step_ms = 60'000;
   bool delayed_name_removal =
@@ -40,6 +42,17 @@ struct QueryOptions {
   int64_t timeout_ms = 0;         // 0: the engine's; a larger one is cut to the engine's
   std::stop_token stop;           // the caller went away: Cancelled soon after
   bool trace = false;             // fill QueryResult::trace
+  bool use_cache = false;         // take from answers kept, and keep this one
+};
+
+// Of the answers kept.
+struct CacheStats {
+  uint64_t hits = 0;          // queries of which nothing had to be evaluated
+  uint64_t partial_hits = 0;  // … only some steps
+  uint64_t misses = 0;
+  uint64_t steps_taken = 0;  // that needed no evaluation
+  uint64_t answers = 0;      // kept now
+  uint64_t bytes = 0;        // of these
 };
 
 // A query that is running.
@@ -76,12 +89,15 @@ class Engine {
   // Ends a running query with Cancelled soon; false when there is none of that id.
   bool Cancel(uint64_t id) const;
 
+  CacheStats Cached() const;
+
   const EngineOptions& options() const { return options_; }
 
  private:
   EngineOptions options_;
   ThreadPool* pool_;
   std::unique_ptr<QueryRegistry> registry_;
+  std::unique_ptr<ResultCache> cache_;  // null: nothing is kept
 };
 
 }  // namespace deckwatch::query

@@ -10,6 +10,7 @@
 #include "query/histogram_math.h"
 #include "query/instant_functions.h"
 #include "query/parser.h"
+#include "query/reach.h"
 #include "query/vector_functions.h"
 
 namespace deckwatch::query {
@@ -101,8 +102,13 @@ Status Evaluator::Blocks(const Expr& e, const StepRange& steps, const BlockSink&
       return RangeFunctionBlocks(inner, steps, sink);
     }
   }
-  TRY_ASSIGN(StepVector v, Vector(e, steps));
+  TRY_ASSIGN(StepVector v, InOrder(e, steps));
   return sink(std::move(v));
+}
+
+Result<StepVector> Evaluator::InOrder(const Expr& e, const StepRange& steps) {
+  TRY_ASSIGN(StepVector v, Vector(e, steps));
+  return InFixedOrder(e) ? std::move(v) : SortedByLabels(std::move(v));
 }
 
 Result<StepVector> Evaluator::Collect(const Expr& e, const StepRange& steps) {
@@ -124,7 +130,7 @@ Result<StepVector> Evaluator::Subquery(const Expr& e, const StepRange& steps,
   if (start <= left) start += step;
   const int64_t last = steps.At(steps.size() - 1);
   *inner_steps = {start, AtTime(ctx_, e, last) - e.offset_ms, step};
-  return Vector(*e.lhs, *inner_steps);
+  return InOrder(*e.lhs, *inner_steps);
 }
 
 Result<StepVector> Evaluator::Unary(const Expr& e, const StepRange& steps) {
@@ -172,7 +178,7 @@ Result<StepVector> Evaluator::Aggregate(const Expr& e, const StepRange& steps) {
     case AggregateOp::kBottomk:
     case AggregateOp::kLimitk:
     case AggregateOp::kLimitRatio: {
-      TRY_ASSIGN(const StepVector input, Vector(*e.lhs, steps));
+      TRY_ASSIGN(const StepVector input, InOrder(*e.lhs, steps));
       return SelectK(ctx_, e, param, input);
     }
     default: break;

@@ -26,6 +26,9 @@ class Evaluator {
  private:
   // Evaluates what does not depend on the step once.
   Result<StepVector> Repeated(const Expr& e, const StepRange& steps);
+  // For consumers whose result depends on the order of rows (rounding of sums, ties): in one that
+  // does not depend on the steps asked for. By labels, where it is not that of the series anyway.
+  Result<StepVector> InOrder(const Expr& e, const StepRange& steps);
   Result<StepVector> VectorNode(const Expr& e, const StepRange& steps);
   Result<StepVector> Collect(const Expr& e, const StepRange& steps);
   Result<StepVector> Unary(const Expr& e, const StepRange& steps);

@@ -82,17 +82,6 @@ int CompareNatural(std::string_view a, std::string_view b) {
   return ca.size() < cb.size() ? -1 : ca.size() > cb.size() ? 1 : 0;
 }
 
-// `v` with its rows in the order given.
-StepVector Reorder(StepVector v, const std::vector<size_t>& order) {
-  StepVector out(v.steps);
-  out.Reserve(v.size());
-  for (const size_t row : order) {
-    const size_t to = out.AddRow(std::move(v.series[row]));
-    for (size_t i = 0; i < v.steps; ++i) out.CopyCell(to, i, v, row, i);
-  }
-  return out;
-}
-
 }  // namespace
 
 Result<StepVector> Evaluator::MapFloats(const Expr& e, const StepRange& steps) {

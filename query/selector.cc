@@ -79,6 +79,7 @@ Result<std::unique_ptr<SeriesSet>> Select(QueryContext& ctx, const Expr& selecto
 Status Read(QueryContext& ctx, const SeriesSet& set, size_t i, Columns* columns) {
   if (Status s = set.Read(i, columns); !s.ok()) return s.Annotate("expanding series");
   ctx.budget.CountRead(columns->size());
+  if (!columns->histogram.empty()) ctx.budget.NoteHistograms();
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace deckwatch::query {
 
@@ -122,6 +123,31 @@ StepVector Repeat(const StepVector& one, size_t steps) {
     }
   }
   return out;
+}
+
+StepVector Reorder(StepVector v, const std::vector<size_t>& order) {
+  StepVector out(v.steps);
+  out.Reserve(v.size());
+  if (!v.histogram.empty()) out.histogram.resize(v.histogram.size());
+  for (const size_t from : order) {
+    const size_t row = out.size();
+    out.series.push_back(std::move(v.series[from]));
+    out.value.insert(out.value.end(), v.Values(from), v.Values(from) + v.steps);
+    out.cell.insert(out.cell.end(), v.Cells(from), v.Cells(from) + v.steps);
+    if (v.histogram.empty()) continue;
+    std::move(v.Histograms(from), v.Histograms(from) + v.steps, out.Histograms(row));
+  }
+  out.charge = std::move(v.charge);
+  return out;
+}
+
+StepVector SortedByLabels(StepVector v) {
+  const auto before = [&v](size_t a, size_t b) { return v.series[a].labels < v.series[b].labels; };
+  std::vector<size_t> order(v.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  if (std::is_sorted(order.begin(), order.end(), before)) return v;
+  std::stable_sort(order.begin(), order.end(), before);
+  return Reorder(std::move(v), order);
 }
 
 uint64_t HistogramSampleCost(const Histogram& h) {

@@ -96,6 +96,11 @@ struct StepVector {
 // The vector of one step repeated over `steps` steps.
 StepVector Repeat(const StepVector& one, size_t steps);
 
+// `v` with its rows in the order given.
+StepVector Reorder(StepVector v, const std::vector<size_t>& order);
+// `v` with its rows in the order of their labels; equal ones stay as they are.
+StepVector SortedByLabels(StepVector v);
+
 // How many float samples a histogram counts as: its size over that of a float point.
 uint64_t HistogramSampleCost(const Histogram& h);
 

@@ -37,7 +37,9 @@ struct QueryStats {
   uint64_t peak_samples = 0;  // most held at once
   uint64_t series_selected = 0;
   uint64_t peak_bytes = 0;
-  int64_t prepare_ns = 0;  // parse, analyse, select
+  uint64_t steps = 0;         // of the query; 1 for an instant one
+  uint64_t steps_cached = 0;  // of them, taken from an answer kept
+  int64_t prepare_ns = 0;     // parse, analyse, select
   int64_t eval_ns = 0;
 };
 
