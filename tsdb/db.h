@@ -122,6 +122,8 @@ struct BytesByClass {
   uint64_t total = 0;
 };
 
+class History;
+
 class Db : public Appender, public Queryable, public StateStore {
  public:
   // Opens or creates the store. Ready to append and answer on return. Unavailable when another
@@ -147,6 +149,12 @@ class Db : public Appender, public Queryable, public StateStore {
   virtual Status CleanTombstones() = 0;
   // A complete store under <path>/snapshots/<name>, made of hard links. AlreadyExists if taken.
   virtual Status Snapshot(const std::string& name) = 0;
+  // Samples of history take a way of their own: gathered outside memory (history.h), then written
+  // as parts. StoreHistory leaves out, and counts in `result`, what is stored already; so storing
+  // the same again changes nothing. Not atomic: what it wrote before an error stays.
+  virtual Result<std::unique_ptr<History>> NewHistory(size_t memory_bytes) = 0;
+  using Progress = std::function<void(double done)>;  // 0 to 1
+  virtual Status StoreHistory(History* history, const Progress& progress, AppendResult* result) = 0;
   // Reads back every byte, checking checksums and structure; the first damage found is the error.
   virtual Status Verify(const std::function<void(double done)>& progress) const = 0;
 

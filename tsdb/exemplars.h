@@ -13,6 +13,8 @@
 
 namespace deckwatch::tsdb {
 
+inline constexpr size_t kMaxExemplars = 100'000;  // in one store
+
 // Thread-safe.
 class ExemplarRing {
  public:

@@ -6,14 +6,7 @@ namespace deckwatch::tsdb {
 
 namespace {
 
-constexpr size_t kMaxLabelSetBytes = 65'535;  // keys of parts hold name lengths in 2 bytes
 constexpr uint64_t kTagMask = 0xffffffff00000000;
-
-uint64_t DerivedGroup(LabelsView labels) {
-  LabelsBuilder b;
-  b.Set("job", labels.Get("job")).Set("instance", labels.Get("instance"));
-  return b.Build().Hash() | 1;  // 0 means "derive"
-}
 
 void KeepLargest(size_t limit, std::vector<NameCount>* v) {
   std::sort(v->begin(), v->end(), [](const NameCount& a, const NameCount& b) {
@@ -23,6 +16,12 @@ void KeepLargest(size_t limit, std::vector<NameCount>* v) {
 }
 
 }  // namespace
+
+uint64_t DerivedGroup(LabelsView labels) {
+  LabelsBuilder b;
+  b.Set("job", labels.Get("job")).Set("instance", labels.Get("instance"));
+  return b.Build().Hash() | 1;  // 0 means "derive"
+}
 
 // ---- the table
 

@@ -27,6 +27,11 @@
 
 namespace deckwatch::tsdb {
 
+// Keys of parts hold lengths in 2 bytes: longer label sets are refused.
+inline constexpr size_t kMaxLabelSetBytes = 65'535;
+// The group of series that come without one: from job and instance.
+uint64_t DerivedGroup(LabelsView labels);
+
 // Where a series' samples go.
 struct SeriesPlace {
   uint32_t group = UINT32_MAX;  // index of the group; UINT32_MAX: unknown series

@@ -1,6 +1,6 @@
 // The one implementation of Db. The files: store_open.cc (start, recovery), store_write.cc
 // (commit), store_read.cc (queriers), store_maintain.cc (seal, merge, retention), store_delete.cc,
-// store_recover.cc (after an error of the disk), store_stats.cc.
+// store_history.cc (import), store_recover.cc (after an error of the disk), store_stats.cc.
 //
 // Locks, in the order in which they are taken:
 //   maintenance_turn_   one seal, merge or delete at a time; held across their I/O
@@ -26,6 +26,7 @@
 #include "tsdb/db.h"
 #include "tsdb/disk_guard.h"
 #include "tsdb/exemplars.h"
+#include "tsdb/history.h"
 #include "tsdb/kv.h"
 #include "tsdb/part_reader.h"
 #include "tsdb/planner.h"
@@ -72,6 +73,8 @@ class Store : public Db {
   Status Undelete(uint64_t id) override;
   Status CleanTombstones() override;
   Status Snapshot(const std::string& name) override;
+  Result<std::unique_ptr<History>> NewHistory(size_t memory_bytes) override;
+  Status StoreHistory(History* history, const Progress& progress, AppendResult* result) override;
   Status Verify(const std::function<void(double)>& progress) const override;
 
   DbStats Stats() const override;
@@ -125,6 +128,7 @@ class Store : public Db {
   void AddRegistryEntries(std::vector<uint32_t>* ids, KvBatch* batch);
   void AddExemplars(const std::vector<WriteBatch::ExemplarSample>& exemplars, KvBatch* batch,
                     AppendResult* result);
+  void AddExemplar(const Labels& series, const Exemplar& exemplar, KvBatch* batch);
   void AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* batch);
   Status WriteHead(KvBatch* batch);
   Status CheckUsable() const;
@@ -136,6 +140,9 @@ class Store : public Db {
   bool SealIsDue(const Window& window, uint64_t all_bytes) const;
   Status Seal(const WindowPtr& window) REQUIRES(maintenance_turn_);
   Status BuildWindowParts(const Window& window, std::vector<PartPtr>* parts);
+  Result<PartPtr> MakePart(uint64_t id, PartLevel level,
+                           std::vector<std::unique_ptr<SeriesSource>> sources, int64_t start_ms,
+                           int64_t end_ms, const std::function<bool()>& keep_going);
   Result<PartPtr> InstallPart(uint64_t id, const PartWriter::Finished& finished);
   Status MergeParts(MergeMode mode, const std::function<bool()>& keep_going)
       REQUIRES(maintenance_turn_);
@@ -144,6 +151,9 @@ class Store : public Db {
   Status ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added);
   Status ApplyRetention() REQUIRES(maintenance_turn_);
   Status DropParts(const std::vector<PartPtr>& gone) REQUIRES(maintenance_turn_);
+  // ---- store_history.cc
+  Status StoreBucket(const History& history, const History::Bucket& bucket, AppendResult* result)
+      REQUIRES(maintenance_turn_);
   // ---- store_delete.cc
   Status PutTombstone(TombstonePtr tombstone) REQUIRES(maintenance_turn_);
   Status DropTombstones(const std::vector<TombstonePtr>& gone) REQUIRES(maintenance_turn_);

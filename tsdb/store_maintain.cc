@@ -90,22 +90,35 @@ Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts
       MutexLock lock(mutex_);
       id = next_part_++;
     }
-    std::error_code ec;
-    std::filesystem::create_directories(ScratchDirectory(id), ec);
-    if (ec) return Status::Io("create " + ScratchDirectory(id) + ": " + ec.message());
-    TRY_ASSIGN(const auto writer, PartWriter::Create(ScratchDirectory(id), PartLevel::kWindow));
     std::vector<std::unique_ptr<SeriesSource>> sources;
     sources.push_back(NewWindowSource(&window, &index_, &series));
-    TRY_ASSIGN(const auto finished,
-               BuildPart(std::move(sources), from, to, writer.get(), [] { return true; }));
-    if (finished.meta.series > 0) {
-      TRY_ASSIGN(PartPtr part, InstallPart(id, finished));
-      parts->push_back(std::move(part));
-    }
-    std::filesystem::remove_all(ScratchDirectory(id), ec);
+    TRY_ASSIGN(PartPtr part,
+               MakePart(id, PartLevel::kWindow, std::move(sources), from, to, [] { return true; }));
+    if (part != nullptr) parts->push_back(std::move(part));
     from = to + 1;
   }
   return {};
+}
+
+// Null when the sources hold no sample of the range.
+Result<PartPtr> Store::MakePart(uint64_t id, PartLevel level,
+                                std::vector<std::unique_ptr<SeriesSource>> sources,
+                                int64_t start_ms, int64_t end_ms,
+                                const std::function<bool()>& keep_going) {
+  const std::string scratch = ScratchDirectory(id);
+  std::error_code ec;
+  std::filesystem::create_directories(scratch, ec);
+  if (ec) return Status::Io("create " + scratch + ": " + ec.message());
+  TRY_ASSIGN(auto writer, PartWriter::Create(scratch, level));
+  TRY_ASSIGN(const auto finished,
+             BuildPart(std::move(sources), start_ms, end_ms, writer.get(), keep_going));
+  PartPtr part;
+  if (finished.meta.series > 0) {
+    TRY_ASSIGN(part, InstallPart(id, finished));
+  }
+  writer.reset();
+  std::filesystem::remove_all(scratch, ec);
+  return part;
 }
 
 Result<PartPtr> Store::InstallPart(uint64_t id, const PartWriter::Finished& finished) {
@@ -217,18 +230,8 @@ Status Store::MergeOnce(const MergePlan& plan, const std::function<bool()>& keep
     TRY_ASSIGN(auto source, NewPartSource(p, v->tombstones));
     sources.push_back(std::move(source));
   }
-  std::error_code ec;
-  std::filesystem::create_directories(ScratchDirectory(id), ec);
-  if (ec) return Status::Io("create " + ScratchDirectory(id) + ": " + ec.message());
-  TRY_ASSIGN(auto writer, PartWriter::Create(ScratchDirectory(id), plan.level));
-  TRY_ASSIGN(const auto finished,
-             BuildPart(std::move(sources), OldestAllowedMs(), INT64_MAX, writer.get(), keep_going));
-  PartPtr added;
-  if (finished.meta.series > 0) {
-    TRY_ASSIGN(added, InstallPart(id, finished));
-  }
-  writer.reset();
-  std::filesystem::remove_all(ScratchDirectory(id), ec);
+  TRY_ASSIGN(const PartPtr added, MakePart(id, plan.level, std::move(sources), OldestAllowedMs(),
+                                           INT64_MAX, keep_going));
   TRY(ReplaceParts(gone, added));
   counters_.merges++;
   for (const PartPtr& p : gone) TRY(parts_->Drop(p->family()));

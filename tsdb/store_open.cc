@@ -14,7 +14,6 @@ namespace deckwatch::tsdb {
 
 namespace {
 
-constexpr size_t kExemplars = 100'000;
 constexpr int64_t kMaintainEveryMs = 5'000;
 constexpr int64_t kCheckDiskEveryMs = 1'000;
 
@@ -78,7 +77,7 @@ Store::Store(const DbOptions& options)
             options.ballast_bytes < 0 && !options.background ? 0 : options.ballast_bytes,
             options.measure_disk),
       index_(options.max_series),
-      exemplars_(kExemplars) {}
+      exemplars_(kMaxExemplars) {}
 
 Store::~Store() {
   stopping_ = true;

@@ -360,7 +360,6 @@ void Store::AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* ba
 void Store::AddExemplars(const std::vector<WriteBatch::ExemplarSample>& exemplars, KvBatch* batch,
                          AppendResult* result) {
   Labels labels;
-  ExemplarRing::Stored stored;
   for (uint32_t i = 0; i < exemplars.size(); ++i) {
     const WriteBatch::ExemplarSample& e = exemplars[i];
     if (e.ref == kNoSeries) continue;
@@ -368,10 +367,15 @@ void Store::AddExemplars(const std::vector<WriteBatch::ExemplarSample>& exemplar
       result->unknown_exemplar.push_back(i);
       continue;
     }
-    if (!exemplars_.Add(labels, e.exemplar, &stored)) continue;
-    batch->Put(meta_, MetaKey('E', stored.number), stored.row);
-    for (uint64_t n : stored.dropped) batch->Delete(meta_, MetaKey('E', n));
+    AddExemplar(labels, e.exemplar, batch);
   }
+}
+
+void Store::AddExemplar(const Labels& series, const Exemplar& exemplar, KvBatch* batch) {
+  ExemplarRing::Stored stored;
+  if (!exemplars_.Add(series, exemplar, &stored)) return;
+  batch->Put(meta_, MetaKey('E', stored.number), stored.row);
+  for (uint64_t n : stored.dropped) batch->Delete(meta_, MetaKey('E', n));
 }
 
 Status Store::WriteHead(KvBatch* batch) {
