@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -132,40 +133,56 @@ std::string Json::Dump() const {
   return out;
 }
 
-void AppendJsonString(std::string* out, std::string_view s) {
+namespace {
+
+// Whether a byte stands for itself inside a JSON string, whatever surrounds it.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t c = 0x20; c < 0x80; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+
+size_t PlainPrefix(std::string_view s) {
+  size_t n = 0;
+  while (n < s.size() && kPlain[static_cast<unsigned char>(s[n])]) ++n;
+  return n;
+}
+
+// Appends what stands at the beginning of `s`, which is not plain; returns how many bytes that is.
+size_t AppendEscaped(std::string_view s, std::string* out) {
   static constexpr char kHex[] = "0123456789abcdef";
-  *out += '"';
-  size_t plain = 0;
-  const auto flush = [&](size_t i) {
-    out->append(s.substr(plain, i - plain));
-    plain = i + 1;
-  };
-  for (size_t i = 0; i < s.size(); ++i) {
-    const auto c = static_cast<unsigned char>(s[i]);
-    if (c >= 0x80) {
-      // The common case is valid UTF-8: take the longest valid sequence, else one replacement
-      // character per byte.
-      size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-      if (i + n <= s.size() && IsValidUtf8(s.substr(i, n))) {
-        i += n - 1;
-      } else {
-        flush(i);
-        *out += "\xef\xbf\xbd";
-      }
-      continue;
+  const auto c = static_cast<unsigned char>(s[0]);
+  if (c >= 0x80) {
+    const size_t n = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+    if (n <= s.size() && IsValidUtf8(s.substr(0, n))) {
+      out->append(s.substr(0, n));
+      return n;
     }
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
-    flush(i);
-    switch (c) {
-      case '"': *out += "\\\""; break;
-      case '\\': *out += "\\\\"; break;
-      case '\n': *out += "\\n"; break;
-      case '\r': *out += "\\r"; break;
-      case '\t': *out += "\\t"; break;
-      default: *out += {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 15]};
-    }
+    *out += "\xef\xbf\xbd";
+    return 1;
   }
-  out->append(s.substr(plain));
+  switch (c) {
+    case '"': *out += "\\\""; break;
+    case '\\': *out += "\\\\"; break;
+    case '\n': *out += "\\n"; break;
+    case '\r': *out += "\\r"; break;
+    case '\t': *out += "\\t"; break;
+    default: *out += {'\\', 'u', '0', '0', kHex[c >> 4], kHex[c & 15]};
+  }
+  return 1;
+}
+
+}  // namespace
+
+void AppendJsonString(std::string* out, std::string_view s) {
+  *out += '"';
+  for (;;) {
+    const size_t plain = PlainPrefix(s);
+    out->append(s.substr(0, plain));
+    s.remove_prefix(plain);
+    if (s.empty()) break;
+    s.remove_prefix(AppendEscaped(s, out));
+  }
   *out += '"';
 }
 

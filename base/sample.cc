@@ -1,5 +1,6 @@
 #include "base/sample.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -28,12 +29,38 @@ std::string FormatFloatPlain(double v) {
   return out;
 }
 
-std::string FormatFloat(double v) {
+char* WriteFloat(double v, char* out) {
   const double a = std::fabs(v);
-  if (a != 0 && std::isfinite(a) && (a < 1e-6 || a >= 1e21)) {
-    return Format(v, std::chars_format::scientific);
+  // Most samples are counts or have few decimals: v is the double nearest to `scaled` / 1000, and
+  // no other decimal of at most 15 digits is, so those are its shortest digits.
+  constexpr double kExactScaled = 1e15;
+  const double scaled = a * 1000;
+  if (scaled < kExactScaled && (v != 0 || !std::signbit(v))) {
+    const auto n = static_cast<uint64_t>(scaled + 0.5);
+    if (static_cast<double>(n) / 1000 == a) {
+      if (v < 0) *out++ = '-';
+      out = std::to_chars(out, out + 20, n / 1000).ptr;
+      const uint64_t fraction = n % 1000;
+      if (fraction == 0) return out;
+      out[0] = '.';
+      out[1] = static_cast<char>('0' + fraction / 100);
+      out[2] = static_cast<char>('0' + fraction / 10 % 10);
+      out[3] = static_cast<char>('0' + fraction % 10);
+      return out + (out[3] != '0' ? 4 : out[2] != '0' ? 3 : 2);
+    }
   }
-  return FormatFloatPlain(v);
+  if (a >= 1e-6 && a < kExactScaled) {
+    return std::to_chars(out, out + kMaxFloatChars, v, std::chars_format::fixed).ptr;
+  }
+  const bool scientific = a != 0 && std::isfinite(a) && (a < 1e-6 || a >= 1e21);
+  const std::string text =
+      scientific ? Format(v, std::chars_format::scientific) : FormatFloatPlain(v);
+  return std::copy(text.begin(), text.end(), out);
+}
+
+std::string FormatFloat(double v) {
+  char text[kMaxFloatChars];
+  return {text, WriteFloat(v, text)};
 }
 
 bool ParseFloat(std::string_view text, double* v) {

@@ -27,6 +27,9 @@ inline bool IsStale(double v) {
 // Shortest decimal text that reads back as the same double, in the form Prometheus's JSON and text
 // formats use: plain unless |v| < 1e-6 or >= 1e21; "NaN", "+Inf", "-Inf".
 std::string FormatFloat(double v);
+// Writes FormatFloat(v) to `out`, which has room for kMaxFloatChars; returns its end.
+inline constexpr size_t kMaxFloatChars = 40;
+char* WriteFloat(double v, char* out);
 // Go's %f with shortest precision ('f', -1): never an exponent. Used by count_values and le labels.
 std::string FormatFloatPlain(double v);
 // Accepts what Prometheus accepts: decimals, exponents, hex, Inf / NaN in any case, a sign.

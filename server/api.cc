@@ -4,6 +4,7 @@
 
 #include "base/sample.h"
 #include "query/parser.h"
+#include "server/result_json.h"
 
 namespace deckwatch::server {
 
@@ -201,9 +202,9 @@ std::vector<std::vector<Matcher>> ParamReader::Matchers(Refusal refusal) {
 }
 
 void WriteLabels(JsonWriter* w, LabelsView labels) {
-  w->BeginObject();
-  for (const LabelRef& l : labels) w->Key(l.name).String(l.value);
-  w->EndObject();
+  std::string text;
+  AppendLabels(labels, &text);
+  w->Raw(text);
 }
 
 void WriteStrings(JsonWriter* w, const std::vector<std::string>& values) {

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "server/api.h"
+#include "server/result_json.h"
 
 namespace deckwatch::server {
 
@@ -46,10 +47,16 @@ ApiResult Series(const ApiContext& c, const Request& request) {
   if (!series.ok()) return ApiResult::FromStatus(series.status());
   ApiResult out;
   Truncate(&*series, limit, &out.annotations);
-  JsonWriter w(&out.data);
-  w.BeginArray();
-  for (const Labels& l : *series) WriteLabels(&w, l);
-  w.EndArray();
+  out.data = "[";
+  for (const Labels& l : *series) {
+    AppendLabels(l, &out.data);
+    out.data += ',';
+  }
+  if (series->empty()) {
+    out.data += ']';
+  } else {
+    out.data.back() = ']';
+  }
   return out;
 }
 

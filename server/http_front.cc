@@ -6,9 +6,9 @@
 #include <cstring>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 
-#include <arpa/inet.h>
-#include <netdb.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -18,6 +18,7 @@
 #include "base/executor.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "server/http_socket.h"
 
 namespace deckwatch::server {
 
@@ -28,79 +29,14 @@ constexpr uint64_t kWakeId = 0;
 constexpr uint64_t kFirstListenerId = 1;
 constexpr uint64_t kFirstConnectionId = 1024;
 
-std::string Errno() {
-  return std::strerror(errno);
-}
-
-// Splits "host:port"; an empty host means every address.
-Status SplitAddress(const std::string& address, std::string* host, std::string* port) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string::npos) {
-    return Status::InvalidArgument("listen address \"" + address + "\": want host:port");
-  }
-  *host = address.substr(0, colon);
-  *port = address.substr(colon + 1);
-  if (host->size() > 1 && host->front() == '[' && host->back() == ']') {
-    *host = host->substr(1, host->size() - 2);
-  }
-  return {};
-}
-
-Result<int> OpenListener(const std::string& address) {
-  std::string host, port;
-  TRY(SplitAddress(address, &host, &port));
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE;
-  addrinfo* found = nullptr;
-  if (const int rc =
-          getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &hints, &found);
-      rc != 0) {
-    return Status::InvalidArgument("listen address \"" + address + "\": " + gai_strerror(rc));
-  }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> guard(found, freeaddrinfo);
-  const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return Status::Io("listen on " + address + ": " + Errno());
-  const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, 512) != 0) {
-    const std::string why = Errno();
-    close(fd);
-    return Status::Io("listen on " + address + ": " + why);
-  }
-  return fd;
-}
-
-int PortOf(int fd) {
-  sockaddr_storage a{};
-  socklen_t size = sizeof a;
-  getsockname(fd, reinterpret_cast<sockaddr*>(&a), &size);
-  return ntohs(a.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(&a)->sin6_port
-                                       : reinterpret_cast<sockaddr_in*>(&a)->sin_port);
-}
-
-std::string PeerName(const sockaddr_storage& a) {
-  char text[INET6_ADDRSTRLEN] = "";
-  if (a.ss_family == AF_INET6) {
-    inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&a)->sin6_addr, text, sizeof text);
-  } else {
-    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&a)->sin_addr, text, sizeof text);
-  }
-  return text;
-}
-
-bool IsLoopback(std::string_view peer) {
-  return peer.substr(0, 4) == "127." || peer == "::1" || peer.substr(0, 11) == "::ffff:127.";
-}
-
 struct Connection {
   explicit Connection(const HttpLimits& limits) : framer(limits) {}
-  int fd = -1;
+  std::shared_ptr<const Socket> socket;
+  uint32_t events = 0;  // that epoll watches for
   std::string peer;
-  std::string in;   // received, not yet taken by the framer
-  std::string out;  // answer bytes not yet sent begin at out_at
-  size_t out_at = 0;
+  std::string in;            // received, not yet taken by the framer
+  HttpFront::Answer answer;  // its first `sent` bytes are
+  size_t sent = 0;
   RequestFramer framer;
   std::stop_source stop;
   int64_t deadline_ms = 0;
@@ -112,7 +48,8 @@ struct Connection {
 
 struct Finished {
   uint64_t id;
-  HttpFront::Answer answer;
+  HttpFront::Answer answer;  // empty once sent
+  size_t sent;
 };
 
 }  // namespace
@@ -135,7 +72,8 @@ struct HttpFront::Impl : std::enable_shared_from_this<HttpFront::Impl> {
 
   Mutex mutex;
   std::vector<Finished> finished GUARDED_BY(mutex);
-  int64_t drain_until_ms GUARDED_BY(mutex) = -1;  // -1: not stopping
+  std::unordered_set<uint64_t> awaited GUARDED_BY(mutex);  // whose answer has to wake the thread
+  int64_t drain_until_ms GUARDED_BY(mutex) = -1;           // -1: not stopping
 
   std::jthread thread;  // last: it stops before the rest goes
 
@@ -159,6 +97,10 @@ struct HttpFront::Impl : std::enable_shared_from_this<HttpFront::Impl> {
     e.data.u64 = id;
     epoll_ctl(epoll_fd, op, fd, &e);
   }
+  void SetEvents(uint64_t id, Connection* c, uint32_t events) {
+    if (c->events != events) Watch(EPOLL_CTL_MOD, c->socket->fd, id, events);
+    c->events = events;
+  }
 
   void Loop();
   bool DrainDone();
@@ -169,6 +111,8 @@ struct HttpFront::Impl : std::enable_shared_from_this<HttpFront::Impl> {
   void ReadSome(uint64_t id, Connection* c);
   void Advance(uint64_t id, Connection* c);
   void HandOver(uint64_t id, Connection* c);
+  void Finish(uint64_t id, const Socket& socket, Answer answer);
+  bool AwaitAnswer(uint64_t id);
   void AnswerError(uint64_t id, Connection* c, int status, std::string_view text);
   void Flush(uint64_t id, Connection* c);
   void DeliverFinished();
@@ -180,6 +124,7 @@ void HttpFront::Impl::Loop() {
   epoll_event events[64];
   while (!DrainDone()) {
     const int n = epoll_wait(epoll_fd, events, 64, WaitMs());
+    DeliverFinished();
     for (int i = 0; i < n; ++i) {
       const uint64_t id = events[i].data.u64;
       if (id == kWakeId) {
@@ -191,7 +136,6 @@ void HttpFront::Impl::Loop() {
         OnEvent(id, events[i].events);
       }
     }
-    DeliverFinished();
     DropLate();
   }
   while (!connections.empty()) Drop(connections.begin()->first);
@@ -213,7 +157,7 @@ bool HttpFront::Impl::DrainDone() {
   }
   std::vector<uint64_t> idle;
   for (const auto& [id, c] : connections) {
-    if (!c.handling && c.out.empty()) idle.push_back(id);
+    if (!c.handling && c.answer.head.empty()) idle.push_back(id);
   }
   for (const uint64_t id : idle) Drop(id);
   return connections.empty() || Now() >= until;
@@ -252,10 +196,11 @@ void HttpFront::Impl::Accept(int listener) {
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const uint64_t id = next_id++;
     Connection& c = connections.emplace(id, Connection(options.limits)).first->second;
-    c.fd = fd;
+    c.socket = std::make_shared<const Socket>(fd);
+    c.events = EPOLLIN | EPOLLRDHUP;
     c.peer = std::move(peer);
     c.deadline_ms = Now() + options.head_timeout_ms;
-    Watch(EPOLL_CTL_ADD, fd, id, EPOLLIN | EPOLLRDHUP);
+    Watch(EPOLL_CTL_ADD, fd, id, c.events);
     ++accepted, ++open;
   }
 }
@@ -277,8 +222,10 @@ void HttpFront::Impl::OnEvent(uint64_t id, uint32_t events) {
   if (events & (EPOLLERR | EPOLLHUP)) return Drop(id);
   if (c->handling) {
     // Nothing is read while a worker is busy, so only the end of the connection is of interest.
-    c->stop.request_stop();
-    return Watch(EPOLL_CTL_MOD, c->fd, id, 0);
+    if (!AwaitAnswer(id)) return;
+    const bool ended = (events & EPOLLRDHUP) != 0;
+    if (ended) c->stop.request_stop();
+    return SetEvents(id, c, ended ? 0u : static_cast<uint32_t>(EPOLLRDHUP));
   }
   if (events & EPOLLOUT) return Flush(id, c);
   if (events & (EPOLLIN | EPOLLRDHUP)) ReadSome(id, c);
@@ -288,7 +235,7 @@ void HttpFront::Impl::ReadSome(uint64_t id, Connection* c) {
   static constexpr size_t kPiece = 64 << 10;
   const size_t before = c->in.size();
   c->in.resize(before + kPiece);
-  const ssize_t n = read(c->fd, c->in.data() + before, kPiece);
+  const ssize_t n = read(c->socket->fd, c->in.data() + before, kPiece);
   c->in.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
   if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return Drop(id);
   if (n < 0) return;
@@ -314,7 +261,7 @@ void HttpFront::Impl::Advance(uint64_t id, Connection* c) {
   if (state == RequestFramer::State::kDone) return HandOver(id, c);
   if (!had_head && !c->framer.idle()) c->deadline_ms = Now() + options.request_timeout_ms;
   if (c->framer.TakeExpectContinue()) {
-    c->out = "HTTP/1.1 100 Continue\r\n\r\n";
+    c->answer.head = "HTTP/1.1 100 Continue\r\n\r\n";
     Flush(id, c);
   }
 }
@@ -325,17 +272,36 @@ void HttpFront::Impl::HandOver(uint64_t id, Connection* c) {
   c->handling = true;
   c->deadline_ms = INT64_MAX;  // the handlers' own deadlines rule
   c->stop = std::stop_source();
-  Watch(EPOLL_CTL_MOD, c->fd, id, EPOLLRDHUP);
   sink(c->framer.Take(), c->peer, c->stop.get_token(),
-       [self = weak_from_this(), id](Answer answer) {
-         const auto impl = self.lock();
-         if (!impl) return;
-         {
-           MutexLock lock(impl->mutex);
-           impl->finished.push_back({id, std::move(answer)});
-         }
-         impl->Wake();
+       [self = weak_from_this(), id, socket = c->socket](Answer answer) {
+         if (const auto impl = self.lock()) impl->Finish(id, *socket, std::move(answer));
        });
+}
+
+// On a worker's thread. The connection thread has to know at once of what is left to be done, and
+// where the peer already wants something else; otherwise it learns when it next wakes.
+void HttpFront::Impl::Finish(uint64_t id, const Socket& socket, Answer answer) {
+  size_t sent = 0;
+  const bool whole = SendSome(socket, answer.head, answer.body, &sent) &&
+                     sent == answer.head.size() + answer.body.size();
+  if (whole) answer = {{}, {}, answer.close}, sent = 0;
+  bool wake = !whole || answer.close;
+  {
+    MutexLock lock(mutex);
+    finished.push_back({id, std::move(answer), sent});
+    wake |= awaited.erase(id) > 0;
+  }
+  if (wake) Wake();
+}
+
+// False when the answer of a busy connection has come meanwhile. Else it will wake this thread.
+bool HttpFront::Impl::AwaitAnswer(uint64_t id) {
+  MutexLock lock(mutex);
+  for (const Finished& f : finished) {
+    if (f.id == id) return false;
+  }
+  awaited.insert(id);
+  return true;
 }
 
 void HttpFront::Impl::DeliverFinished() {
@@ -349,8 +315,9 @@ void HttpFront::Impl::DeliverFinished() {
     if (it == connections.end()) continue;
     Connection* c = &it->second;
     c->handling = false;
-    c->out = std::move(f.answer.bytes);
     c->close_after = f.answer.close || draining;
+    c->answer = std::move(f.answer);
+    c->sent = f.sent;
     c->deadline_ms = Now() + options.request_timeout_ms;
     Flush(f.id, c);
   }
@@ -358,33 +325,28 @@ void HttpFront::Impl::DeliverFinished() {
 
 // Answered by the front itself, because no handler may see such a request.
 void HttpFront::Impl::AnswerError(uint64_t id, Connection* c, int status, std::string_view text) {
-  c->out = "HTTP/1.1 " + std::to_string(status) + " Refused\r\nContent-Type: text/plain\r\n" +
-           "Content-Length: " + std::to_string(text.size() + 1) + "\r\nConnection: close\r\n\r\n" +
-           std::string(text) + "\n";
+  c->answer.head = "HTTP/1.1 " + std::to_string(status) +
+                   " Refused\r\nContent-Type: text/plain\r\n" +
+                   "Content-Length: " + std::to_string(text.size() + 1) +
+                   "\r\nConnection: close\r\n\r\n" + std::string(text) + "\n";
   c->close_after = true;
   c->deadline_ms = Now() + options.head_timeout_ms;
   Flush(id, c);
 }
 
 void HttpFront::Impl::Flush(uint64_t id, Connection* c) {
-  while (c->out_at < c->out.size()) {
-    const ssize_t n =
-        send(c->fd, c->out.data() + c->out_at, c->out.size() - c->out_at, MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN) return Watch(EPOLL_CTL_MOD, c->fd, id, EPOLLOUT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return Drop(id);
-    c->out_at += static_cast<size_t>(n);
-  }
-  std::string().swap(c->out);
-  c->out_at = 0;
+  if (!SendSome(*c->socket, c->answer.head, c->answer.body, &c->sent)) return Drop(id);
+  if (c->sent < c->answer.head.size() + c->answer.body.size()) return SetEvents(id, c, EPOLLOUT);
+  c->answer = {};
+  c->sent = 0;
   if (c->close_after) {
     // The peer may still be sending what was refused; closing now would make the kernel reset the
     // connection and the answer would be lost with it.
-    shutdown(c->fd, SHUT_WR);
+    shutdown(c->socket->fd, SHUT_WR);
     c->lingering = true;
     c->deadline_ms = Now() + kLingerMs;
   }
-  Watch(EPOLL_CTL_MOD, c->fd, id, EPOLLIN | EPOLLRDHUP);
+  SetEvents(id, c, EPOLLIN | EPOLLRDHUP);
   if (c->lingering || !c->framer.idle())
     return;  // or "100 Continue" was sent, the body is still to come
   c->deadline_ms = Now() + options.idle_timeout_ms;
@@ -406,7 +368,9 @@ void HttpFront::Impl::Drop(uint64_t id) {
   if (it == connections.end()) return;
   it->second.stop.request_stop();
   buffered_bytes -= it->second.buffered;
-  close(it->second.fd);
+  // A worker may still hold the socket: it shall neither be heard of again nor send.
+  Watch(EPOLL_CTL_DEL, it->second.socket->fd, id, 0);
+  if (it->second.handling) shutdown(it->second.socket->fd, SHUT_RDWR);
   const auto peer = per_peer.find(it->second.peer);
   if (--peer->second == 0) per_peer.erase(peer);
   connections.erase(it);
@@ -430,7 +394,8 @@ Result<std::unique_ptr<HttpFront>> HttpFront::Listen(FrontOptions options) {
   impl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   impl->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   impl->spare_fd = eventfd(0, EFD_CLOEXEC);
-  if (impl->epoll_fd < 0 || impl->wake_fd < 0) return Status::Io("http server: " + Errno());
+  if (impl->epoll_fd < 0 || impl->wake_fd < 0)
+    return Status::Io("http server: " + std::string(std::strerror(errno)));
   return std::unique_ptr<HttpFront>(new HttpFront(std::move(impl)));
 }
 

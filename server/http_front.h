@@ -1,9 +1,10 @@
 // The connection side of the server: accepts, reads whole requests, writes whole answers.
 //
 // One thread and epoll own every connection; handlers never see a socket, so a slow or hostile peer
-// costs bytes (bounded), never a worker. Deadlines: `head_timeout_ms` to finish a head,
-// `request_timeout_ms` to finish a request, the same again to take the answer; idle connections are
-// dropped after `idle_timeout_ms`.
+// costs bytes (bounded), never a worker. A worker's answer goes to the socket at once as far as it
+// fits, so that most requests wake the connection thread only once. Deadlines: `head_timeout_ms` to
+// finish a head, `request_timeout_ms` to finish a request, the same again to take the answer; idle
+// connections are dropped after `idle_timeout_ms`.
 #pragma once
 
 #include <cstdint>
@@ -41,12 +42,14 @@ struct FrontStats {
 
 class HttpFront {
  public:
-  // The bytes of one whole response; `close` ends the connection after it.
+  // The bytes of one whole response, in two parts to spare a large body a copy; `close` ends the
+  // connection after it.
   struct Answer {
-    std::string bytes;
+    std::string head;
+    std::string body;
     bool close = false;
   };
-  // Thread-safe, may be called once from any thread.
+  // Thread-safe, may be called once from any thread; sends what the socket takes at once.
   using Reply = std::function<void(Answer)>;
   // Called on the connection thread with each request: must hand the work over and return at once.
   // `stop` is requested when the peer goes away or the front stops.

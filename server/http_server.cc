@@ -11,12 +11,14 @@
 #include "base/executor.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "server/gzip.h"
 
 namespace deckwatch::server {
 
 namespace {
 
-// One framed request as httplib wants to read it, and the response bytes it writes: no socket.
+// One framed request as httplib wants to read it, and the response's head as it writes it: no
+// socket, and no body of a response.
 class MemoryStream : public httplib::Stream {
  public:
   MemoryStream(std::string head, std::string_view body) : head_(std::move(head)), body_(body) {}
@@ -38,7 +40,7 @@ class MemoryStream : public httplib::Stream {
   void get_remote_ip_and_port(std::string&, int&) const override {}
   void get_local_ip_and_port(std::string&, int&) const override {}
   socket_t socket() const override { return INVALID_SOCKET; }
-  std::string TakeAnswer() { return std::move(answer_); }
+  std::string TakeHead() { return std::move(answer_); }
 
  private:
   std::string head_;
@@ -47,21 +49,27 @@ class MemoryStream : public httplib::Stream {
   std::string answer_;
 };
 
-// Only what httplib needs to decode the body and to choose the response's encoding. Ranges, chunk
-// framing and forwarded addresses, where its holes are, never reach it; nor does brotli, whose
-// default level costs seconds.
+bool IsCompressed(std::string_view content_encoding) {
+  return EqualsIgnoreCase(content_encoding, "gzip") ||
+         EqualsIgnoreCase(content_encoding, "deflate");
+}
+
+bool HasBody(std::string_view method) {
+  return method == "POST" || method == "PUT" || method == "DELETE";
+}
+
+// Only what httplib needs to decode path and body. Ranges, chunk framing and forwarded addresses,
+// where its holes are, never reach it; nor do plain bodies.
 std::string HeadForHttplib(const RawRequest& raw) {
   const std::string path = raw.target.substr(0, raw.target.find('?'));
   std::string head = raw.method + " " + path + " HTTP/1.1\r\n";
   const std::string_view encoding = raw.Header("Content-Encoding");
-  if (EqualsIgnoreCase(encoding, "gzip") || EqualsIgnoreCase(encoding, "deflate")) {
+  if (IsCompressed(encoding)) {
     head += "Content-Encoding: " + std::string(encoding) + "\r\n";
-  }
-  if (raw.Header("Accept-Encoding").find("gzip") != std::string_view::npos) {
-    head += "Accept-Encoding: gzip\r\n";
+    head += "Content-Length: " + std::to_string(raw.body.size()) + "\r\n";
   }
   if (!raw.keep_alive) head += "Connection: close\r\n";
-  return head + "Content-Length: " + std::to_string(raw.body.size()) + "\r\n\r\n";
+  return head + "\r\n";
 }
 
 int HexDigit(char c) {
@@ -159,7 +167,8 @@ void Response::Text(int code, std::string_view text) {
   body = text;
 }
 
-// httplib's half: it reads one request from memory, calls back, and writes the response to memory.
+// httplib's half: it reads one request from memory, calls back, and writes the response's head to
+// memory.
 // The request being translated is found through a thread-local pointer, because httplib hands its
 // handlers nothing of ours.
 struct HttpServer::Impl : private httplib::Server {
@@ -167,6 +176,7 @@ struct HttpServer::Impl : private httplib::Server {
     RawRequest* raw;
     Request* request;
     Impl* server;
+    std::string body;  // of the response
   };
   static thread_local Job* job;
 
@@ -188,6 +198,7 @@ struct HttpServer::Impl : private httplib::Server {
   HttpFront::Answer Serve(RawRequest* raw, std::string peer, std::stop_token stop);
   void Handle(const httplib::Request& in, httplib::Response& out,
               const httplib::ContentReader* reader);
+  void SetBody(Response&& response, httplib::Response* out);
   void Run(const Job& j, Response* response);
   void Count(const RouteEntry* route, const Response& response, int64_t ns);
 };
@@ -195,19 +206,20 @@ struct HttpServer::Impl : private httplib::Server {
 thread_local HttpServer::Impl::Job* HttpServer::Impl::job = nullptr;
 
 HttpServer::Impl::Impl() {
-  const auto plain = [](const httplib::Request& in, httplib::Response& out) {
+  // Most requests never reach httplib's routing, which tries a regular expression on each path.
+  set_pre_routing_handler([](const httplib::Request& in, httplib::Response& out) {
+    if (HasBody(in.method) && in.has_header("Content-Encoding")) return HandlerResponse::Unhandled;
     job->server->Handle(in, out, nullptr);
-  };
-  const auto with_body = [](const httplib::Request& in, httplib::Response& out,
-                            const httplib::ContentReader& reader) {
+    return HandlerResponse::Handled;
+  });
+  const auto compressed = [](const httplib::Request& in, httplib::Response& out,
+                             const httplib::ContentReader& reader) {
     job->server->Handle(in, out, &reader);
   };
   const std::string any = "[^]*";  // every path: the routes are ours
-  Get(any, plain);
-  Options(any, plain);
-  Post(any, with_body);
-  Put(any, with_body);
-  httplib::Server::Delete(any, with_body);
+  Post(any, compressed);
+  Put(any, compressed);
+  httplib::Server::Delete(any, compressed);
 }
 
 std::string_view HttpServer::Impl::StripPrefix(std::string_view path) const {
@@ -236,8 +248,9 @@ void HttpServer::Impl::Dispatch(RawRequest raw, std::string peer, std::stop_toke
         reply(Serve(shared.get(), peer, stop));
       });
   if (!taken) {
-    reply(
-        {"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n", false});
+    reply({"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+           {},
+           false});
   }
 }
 
@@ -249,13 +262,13 @@ HttpFront::Answer HttpServer::Impl::Serve(RawRequest* raw, std::string peer, std
   if (const size_t q = raw->target.find('?'); q != std::string::npos) {
     ParseParams(std::string_view(raw->target).substr(q + 1), &request.params);
   }
-  Job current{raw, &request, this};
+  Job current{raw, &request, this, {}};
   job = &current;
   MemoryStream stream(HeadForHttplib(*raw), raw->body);
   bool closed = !raw->keep_alive;
   process_request(stream, !raw->keep_alive, closed, nullptr);
   job = nullptr;
-  return {stream.TakeAnswer(), closed};
+  return {stream.TakeHead(), std::move(current.body), closed};
 }
 
 // Called by httplib with the path decoded. A plain body is taken as it is; a compressed one is
@@ -269,7 +282,7 @@ void HttpServer::Impl::Handle(const httplib::Request& in, httplib::Response& out
   request.path = StripPrefix(in.path);
   const size_t limit = options.front.limits.max_body_bytes;
   bool whole = true;
-  if (reader != nullptr && in.has_header("Content-Encoding")) {
+  if (reader != nullptr) {
     whole = (*reader)([&](const char* data, size_t n) {
       if (request.body.size() + n > limit) return false;
       request.body.append(data, n);
@@ -289,9 +302,21 @@ void HttpServer::Impl::Handle(const httplib::Request& in, httplib::Response& out
   }
   out.status = response.status;
   for (const auto& [name, value] : response.headers) out.set_header(name, value);
-  if (!response.body.empty() || response.status != 204) {
-    out.set_content(std::move(response.body), response.content_type);
+  if (!response.body.empty() || response.status != 204) SetBody(std::move(response), &out);
+}
+
+// httplib frames the body but never holds it: that would be two copies, and its gzip is slow.
+void HttpServer::Impl::SetBody(Response&& response, httplib::Response* out) {
+  constexpr size_t kMinGzipBytes = 1024;  // what fits into a packet anyway stays as it is
+  std::string body = std::move(response.body);
+  if (body.size() >= kMinGzipBytes &&
+      job->request->Header("Accept-Encoding").find("gzip") != std::string_view::npos) {
+    body = Gzip(body);
+    out->set_header("Content-Encoding", "gzip");
   }
+  out->set_header("Content-Type", response.content_type);
+  out->set_header("Content-Length", std::to_string(body.size()));
+  if (job->request->method != "HEAD") job->body = std::move(body);
 }
 
 void HttpServer::Impl::Run(const Job& j, Response* response) {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/labels.h"
 #include "base/sample.h"
 #include "query/value.h"
 
@@ -12,6 +13,8 @@ namespace deckwatch::server {
 // Appends `"resultType":…,"result":…`: the members, so that stats can follow in the same object.
 void AppendQueryResult(const query::QueryResult& result, std::string* out);
 
+// {"name":"value",…}
+void AppendLabels(LabelsView labels, std::string* out);
 // "1.5", "NaN", "+Inf" in quotes.
 void AppendSampleValue(double v, std::string* out);
 // {"count":"…","sum":"…","buckets":[[rule,"lower","upper","count"],…]}; empty buckets left out.

@@ -1,6 +1,8 @@
 #include "base/sample.h"
 
+#include <charconv>
 #include <cmath>
+#include <random>
 
 #include <gtest/gtest.h>
 
@@ -23,6 +25,28 @@ TEST(FormatFloat, MatchesPrometheusJson) {
   EXPECT_EQ(FormatFloatPlain(-1.5e300), "-15" + std::string(299, '0'));
   EXPECT_EQ(FormatFloat(NormalNan()), "NaN");
   EXPECT_EQ(FormatFloat(-INFINITY), "-Inf");
+}
+
+// Decimals of few digits are written without the general algorithm: it is the oracle.
+TEST(FormatFloat, IsTheShortestTextOfAnyNumber) {
+  const uint64_t seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  const auto check = [](double v) {
+    if (v != 0 && std::fabs(v) < 1e-6) return;  // written with an exponent
+    char shortest[400];
+    const auto end =
+        std::to_chars(shortest, shortest + sizeof shortest, v, std::chars_format::fixed).ptr;
+    ASSERT_EQ(FormatFloat(v), std::string(shortest, end));
+  };
+  constexpr int64_t kMost = 1'000'000'000'000'000;
+  for (int i = 0; i < 200'000; ++i) {
+    const auto n = static_cast<int64_t>(random() % (2 * kMost)) - kMost;
+    const double decimal = static_cast<double>(n >> random() % 50) / 1000;
+    check(decimal);
+    check(std::nextafter(decimal, 1e9));
+    check(static_cast<double>(n) / static_cast<double>(random() % 100'000 + 1));
+  }
 }
 
 TEST(ParseFloat, TakesWhatPrometheusTakes) {

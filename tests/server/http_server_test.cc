@@ -66,6 +66,20 @@ std::string Gzip(const std::string& text) {
   return out;
 }
 
+std::string Gunzip(const std::string& packed) {
+  z_stream z{};
+  inflateInit2(&z, 15 + 16);
+  std::string out(1 << 20, '\0');
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+  z.avail_in = static_cast<uInt>(packed.size());
+  z.next_out = reinterpret_cast<Bytef*>(out.data());
+  z.avail_out = static_cast<uInt>(out.size());
+  EXPECT_EQ(inflate(&z, Z_FINISH), Z_STREAM_END);
+  out.resize(z.total_out);
+  inflateEnd(&z);
+  return out;
+}
+
 class HttpServerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -145,10 +159,39 @@ TEST_F(HttpServerTest, InflatesBodiesUpToTheLimit) {
   EXPECT_EQ(post(Gzip(std::string(50 << 20, 'a'))).substr(0, 12), "HTTP/1.1 413");
 }
 
-TEST_F(HttpServerTest, CompressesAnswersWhenAsked) {
-  const std::string answer =
-      Raw("GET /hello HTTP/1.1\r\nConnection: close\r\nAccept-Encoding: br, gzip\r\n\r\n");
-  EXPECT_NE(answer.find("Content-Encoding: gzip"), std::string::npos);
+TEST_F(HttpServerTest, CompressesLargeAnswersWhenAsked) {
+  const auto ask = [&](const std::string& who) {
+    const std::string answer = Raw("GET /hello?who=" + who +
+                                   " HTTP/1.1\r\nConnection: close\r\n"
+                                   "Accept-Encoding: br, gzip\r\n\r\n");
+    const size_t body = answer.find("\r\n\r\n") + 4;
+    return std::pair(answer.substr(0, body), answer.substr(body));
+  };
+  const std::string who(5000, 'x');
+  const auto [head, body] = ask(who);
+  EXPECT_NE(head.find("Content-Encoding: gzip\r\n"), std::string::npos);
+  EXPECT_NE(head.find("Content-Length: " + std::to_string(body.size()) + "\r\n"),
+            std::string::npos);
+  EXPECT_EQ(Gunzip(body), "hello " + who);
+  EXPECT_EQ(ask("x").first.find("Content-Encoding"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, SendsLargeAnswersWhole) {
+  HttpRequest request = Ask("POST", "/echo");
+  for (const size_t size : {size_t{100'000}, size_t{1'000'000}}) {
+    request.body = std::string(size, 'x') + "end";
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(Do(request).body, request.body);
+  }
+}
+
+TEST_F(HttpServerTest, AnswersManyRequestsOfOneConnection) {
+  RawClient c(server_->ports()[0]);
+  for (int i = 0; i < 2000; ++i) {
+    const std::string who = "<" + std::to_string(i) + ">";
+    c.Send("GET /hello?who=" + who + " HTTP/1.1\r\n\r\n");
+    const std::string answer = c.ReadUntil(who);
+    ASSERT_NE(answer.find("hello " + who), std::string::npos) << i;
+  }
 }
 
 TEST_F(HttpServerTest, RefusesOversizedAndMalformedRequestsWithAnAnswer) {
@@ -209,7 +252,7 @@ TEST(HttpFront, DropsAPeerThatNeverFinishesItsHead) {
   options.clock = &clock;
   auto front = std::move(HttpFront::Listen(options)).value();
   front->Start([](RawRequest, std::string, std::stop_token, HttpFront::Reply reply) {
-    reply({"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false});
+    reply({"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", {}, false});
   });
   RawClient slow(front->ports()[0]);
   slow.Send("GET / HT");
@@ -227,7 +270,7 @@ TEST(HttpFront, RefusesConnectionsOverTheLimit) {
   options.max_connections = 2;
   auto front = std::move(HttpFront::Listen(options)).value();
   front->Start([](RawRequest, std::string, std::stop_token, HttpFront::Reply reply) {
-    reply({"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false});
+    reply({"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", {}, false});
   });
   RawClient a(front->ports()[0]), b(front->ports()[0]), c(front->ports()[0]);
   EXPECT_EQ(c.ReadUntil(""), "");
