@@ -10,6 +10,7 @@
 
 #include "alerting/manager.h"
 #include "base/executor.h"
+#include "base/heap.h"
 #include "base/http_client.h"
 #include "base/log.h"
 #include "base/mutex.h"
@@ -68,6 +69,20 @@ class SelfCollector : public scraper::Collector {
   std::function<std::string()> page_;
 };
 
+// Queries, seals and merges take memory for a moment.
+void KeepHeapSmall(const std::stop_token& stop) {
+  constexpr int64_t kTrimEveryMs = 5'000;
+  Mutex idle;
+  CondVar never;
+  while (!stop.stop_requested()) {
+    {
+      MutexLock lock(idle);
+      never.WaitFor(idle, stop, kTrimEveryMs, [] { return false; });
+    }
+    TrimHeap();
+  }
+}
+
 }  // namespace
 
 // Members in their order of life: each uses only those above it.
@@ -86,6 +101,7 @@ struct App::Impl {
   std::unique_ptr<HttpServer> http;
   ApiContext context;
   std::unique_ptr<ThreadPool> reloader;  // one thread: reloads wait for each other
+  std::jthread trimmer;
 
   mutable Mutex mutex;
   std::shared_ptr<const Config> config GUARDED_BY(mutex);
@@ -122,6 +138,7 @@ Status App::Impl::StartAll() {
   TRY(Apply(std::move(first)));
   FillContext();
   alerting->Start();
+  trimmer = StartThread("heap", [](std::stop_token stop) { KeepHeapSmall(stop); });
   context.ready.store(true, std::memory_order_release);
   LogInfo("Server is ready to receive requests.",
           {{"start_ms", clock->WallMs() - start_wall_ms}, {"port", http->ports()[0]}});

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 
+#include "base/heap.h"
 #include "base/log.h"
 #include "server/app.h"
 #include "server/commands.h"
@@ -15,6 +16,7 @@ namespace {
 // Signals are taken by this thread alone, one after another: SIGHUP reloads, SIGINT and SIGTERM
 // end the program.
 int Serve(const ServeFlags& flags) {
+  LimitHeapArenas();
   sigset_t signals;
   sigemptyset(&signals);
   for (const int s : {SIGHUP, SIGINT, SIGTERM}) sigaddset(&signals, s);

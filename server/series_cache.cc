@@ -7,10 +7,15 @@ namespace deckwatch::server {
 
 namespace {
 
-constexpr size_t kFirstSize = 256;
+constexpr size_t kFirstSize = 64;
 
+// Bits that are not kept in the entry.
 size_t ShardOf(SeriesCache::Key key, size_t shards) {
   return key.high >> 32 & (shards - 1);
+}
+
+uint32_t KeptHigh(SeriesCache::Key key) {
+  return static_cast<uint32_t>(key.high);
 }
 
 }  // namespace
@@ -28,42 +33,40 @@ SeriesCache::SeriesCache(size_t max_entries_per_shard) : max_entries_(max_entrie
   }
 }
 
-// The slot of `key`, or the free one where it belongs.
-size_t SeriesCache::Probe(const std::vector<Entry>& table, Key key) {
-  const size_t mask = table.size() - 1;
-  for (size_t i = key.low & mask;; i = (i + 1) & mask) {
-    const Key& k = table[i].key;
-    if (k.low == 0 || (k.low == key.low && k.high == key.high)) return i;
+// The slot of the key, or the free one where it belongs.
+size_t SeriesCache::Probe(const std::vector<Entry>& table, uint64_t low, uint32_t high) {
+  for (size_t i = (low >> 32) * table.size() >> 32;;) {
+    const Entry& e = table[i];
+    if (e.low == 0 || (e.low == low && e.high == high)) return i;
+    if (++i == table.size()) i = 0;
   }
 }
 
 SeriesRef SeriesCache::Find(Key key) const {
   const Shard& s = shards_[ShardOf(key, kShards)];
   MutexLock lock(s.mutex);
-  return s.table[Probe(s.table, key)].ref;
+  return s.table[Probe(s.table, key.low, KeptHigh(key))].ref;
 }
 
 void SeriesCache::Insert(Key key, SeriesRef ref) {
+  if (ref > UINT32_MAX) return;
   Shard& s = shards_[ShardOf(key, kShards)];
   MutexLock lock(s.mutex);
-  if ((s.used + 1) * 4 > s.table.size() * 3) Grow(&s);
-  Entry& e = s.table[Probe(s.table, key)];
-  if (e.key.low == 0) ++s.used;
-  e = {key, ref};
+  if ((s.used + 1) * 5 > s.table.size() * 4) Grow(&s);
+  Entry& e = s.table[Probe(s.table, key.low, KeptHigh(key))];
+  if (e.low == 0) ++s.used;
+  e = {key.low, KeptHigh(key), static_cast<uint32_t>(ref)};
 }
 
 void SeriesCache::Grow(Shard* shard) {
-  std::vector<Entry> old;
+  const size_t size = shard->used < max_entries_ ? shard->table.size() * 3 / 2 : kFirstSize;
+  std::vector<Entry> old(size);
   old.swap(shard->table);
   shard->used = 0;
-  if (old.size() * 3 / 4 >= max_entries_) {
-    shard->table.resize(kFirstSize);
-    return;
-  }
-  shard->table.resize(old.size() * 2);
+  if (size == kFirstSize) return;
   for (const Entry& e : old) {
     if (e.ref == kNoSeries) continue;
-    shard->table[Probe(shard->table, e.key)] = e;
+    shard->table[Probe(shard->table, e.low, e.high)] = e;
     ++shard->used;
   }
 }
@@ -71,7 +74,7 @@ void SeriesCache::Grow(Shard* shard) {
 void SeriesCache::Erase(Key key) {
   Shard& s = shards_[ShardOf(key, kShards)];
   MutexLock lock(s.mutex);
-  s.table[Probe(s.table, key)].ref = kNoSeries;
+  s.table[Probe(s.table, key.low, KeptHigh(key))].ref = kNoSeries;
 }
 
 size_t SeriesCache::size() const {
@@ -79,6 +82,15 @@ size_t SeriesCache::size() const {
   for (const Shard& s : shards_) {
     MutexLock lock(s.mutex);
     n += s.used;
+  }
+  return n;
+}
+
+size_t SeriesCache::bytes() const {
+  size_t n = 0;
+  for (const Shard& s : shards_) {
+    MutexLock lock(s.mutex);
+    n += s.table.capacity() * sizeof(Entry);
   }
   return n;
 }

@@ -60,57 +60,111 @@ bool GetValueBody(Reader* in, EntryKind kind, LastValue* last) {
   return true;
 }
 
-void SmallBytes::Append(std::string_view s) {
-  const size_t needed = size_ + s.size();
-  if (needed > capacity_) {
-    const size_t grown = std::max<size_t>(needed + 8, capacity_ + capacity_ / 4);
-    const auto capacity = static_cast<uint32_t>((grown + 7) / 8 * 8);
-    char* p = new char[capacity];
-    std::memcpy(p, view().data(), size_);
-    if (capacity_ > kInline) delete[] heap_;
-    heap_ = p;
-    capacity_ = capacity;
-  }
-  std::memcpy((capacity_ > kInline ? heap_ : inline_) + size_, s.data(), s.size());
-  size_ = static_cast<uint32_t>(needed);
+// ---- slab
+
+// Multiples of 8 bytes up to 64, then four steps to each power of two: on average a tenth is
+// unused.
+ByteSlab::Room ByteSlab::RoomFor(size_t size) {
+  const auto units = static_cast<uint32_t>((size + kUnit - 1) / kUnit);
+  if (units <= 8) return {units, units};
+  const int shift = std::bit_width(units - 1) - 3;    // the leading 3 bits count
+  const uint32_t steps = ((units - 1) >> shift) + 1;  // 5..8
+  return {steps << shift, 8 + static_cast<uint32_t>(shift - 1) * 4 + steps - 4};
 }
 
-void Column::AppendJump(uint32_t row, std::string* out) {
-  const int64_t distance = static_cast<int64_t>(row) - (empty_ ? 0 : last_row_);
-  if (distance == (empty_ ? 0 : 1)) return;
-  PutEntryHead(tail_, EntryKind::kJump, out);
+uint32_t ByteSlab::Take(Room room) {
+  if (room.rank < free_.size() && free_[room.rank] != kNone) {
+    const uint32_t place = free_[room.rank];
+    std::memcpy(&free_[room.rank], data_.data() + size_t{place} * kUnit, sizeof place);
+    return place;
+  }
+  const size_t size = data_.size() + room.units * kUnit;
+  if (size > data_.capacity()) data_.reserve(std::max<size_t>(128, size + size / 8));
+  const auto place = static_cast<uint32_t>(data_.size() / kUnit);
+  data_.resize(size);
+  return place;
+}
+
+void ByteSlab::Append(std::string_view s, Piece* piece) {
+  const Room old = RoomFor(piece->size);
+  const Room now = RoomFor(piece->size + s.size());
+  if (now.rank != old.rank) {
+    const uint32_t place = Take(now);
+    char* const to = data_.data() + size_t{place} * kUnit;
+    if (piece->size > 0) {
+      char* const from = data_.data() + size_t{piece->place} * kUnit;
+      std::memcpy(to, from, piece->size);
+      if (old.rank >= free_.size()) free_.resize(old.rank + 1, kNone);
+      std::memcpy(from, &free_[old.rank], sizeof(uint32_t));
+      free_[old.rank] = piece->place;
+    }
+    piece->place = place;
+  }
+  std::memcpy(data_.data() + size_t{piece->place} * kUnit + piece->size, s.data(), s.size());
+  piece->size += static_cast<uint32_t>(s.size());
+}
+
+// ---- column
+
+void Column::SetLast(const LastValue& last) {
+  bits_ = last.bits;
+  exponent_ = last.exponent & 31;
+  histogram_ = last.histogram;
+}
+
+void Column::AppendJump(int64_t distance, uint64_t skip, std::string* out) {
+  PutEntryHead(skip, EntryKind::kJump, out);
   PutSignedVarint(out, distance);
+}
+
+// What has to stand before the entry of a sample on `row`, and takes the tail when it must: the
+// entries of the one run so far, and a jump.
+void Column::AppendEntries(uint32_t row, std::string* out) {
+  if (IsOneRun()) {
+    const uint32_t first = last_row_ - tail_;
+    LastValue from_nothing;
+    if (first != 0) AppendJump(first, 0, out);
+    PutValueEntry(0, bits_, &from_nothing, out);
+  }
+  const int64_t distance = int64_t{row} - (empty() ? 0 : last_row_);
+  if (distance == (empty() ? 0 : 1)) return;
+  AppendJump(distance, tail_, out);
   tail_ = 0;
 }
 
-void Column::AppendValue(uint32_t row, uint64_t bits) {
-  if (last_.Same(bits) && AppendRepeat(row)) return;
+void Column::AppendValue(uint32_t row, uint64_t bits, ByteSlab* slab) {
+  LastValue last = this->last();
+  if (last.Same(bits) && AppendRepeat(row)) return;
   std::string entry;
-  AppendJump(row, &entry);
-  PutValueEntry(tail_, bits, &last_, &entry);
-  bytes_.Append(entry);
+  if (empty() && bytes_.size == 0) {
+    PutValueEntry(0, bits, &last, &entry);  // for the exponent that it chooses
+  } else {
+    AppendEntries(row, &entry);
+    PutValueEntry(tail_, bits, &last, &entry);
+    slab->Append(entry, &bytes_);
+  }
+  SetLast(last);
   tail_ = 0;
   last_row_ = row;
-  empty_ = false;
 }
 
-void Column::AppendHistogram(uint32_t row) {
+void Column::AppendHistogram(uint32_t row, ByteSlab* slab) {
   std::string entry;
-  AppendJump(row, &entry);
+  AppendEntries(row, &entry);
   PutEntryHead(tail_, EntryKind::kSet, &entry);
   entry.push_back(static_cast<char>(kHistogramMark));
-  bytes_.Append(entry);
-  last_.histogram = true;
+  slab->Append(entry, &bytes_);
+  histogram_ = 1;
   tail_ = 0;
   last_row_ = row;
-  empty_ = false;
 }
 
-void Column::AppendStart(int64_t start_ms) {
+void Column::AppendStart(int64_t start_ms, ByteSlab* slab) {
   std::string entry;
+  if (!empty()) AppendEntries(last_row_ + 1, &entry);
   PutEntryHead(tail_, EntryKind::kStart, &entry);
   PutSignedVarint(&entry, start_ms);
-  bytes_.Append(entry);
+  slab->Append(entry, &bytes_);
   tail_ = 0;
 }
 

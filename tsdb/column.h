@@ -20,6 +20,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/bytes.h"
 #include "tsdb/codec.h"
@@ -48,80 +49,82 @@ void PutEntryHead(uint64_t skip, EntryKind kind, std::string* out);
 // Reads the body of a delta or set entry and moves `last` to its value. False when damaged.
 [[nodiscard]] bool GetValueBody(Reader* in, EntryKind kind, LastValue* last);
 
-// A byte buffer of one pointer that keeps up to 16 bytes in itself and grows by a quarter.
-class SmallBytes {
+// The bytes of many columns in one piece of memory. A column knows its bytes by a 32-bit place; how
+// much room they have follows from their size, so it is kept nowhere. What a column outgrows is
+// used again by others. Not thread-safe; views hold until the next Append.
+class ByteSlab {
  public:
-  SmallBytes() : inline_{} {}
-  ~SmallBytes() {
-    if (capacity_ > kInline) delete[] heap_;
-  }
-  SmallBytes(SmallBytes&& o) noexcept { Take(&o); }
-  SmallBytes& operator=(SmallBytes&& o) noexcept {
-    if (this != &o) {
-      this->~SmallBytes();
-      Take(&o);
-    }
-    return *this;
-  }
-  void Append(std::string_view s);
-  std::string_view view() const { return {capacity_ > kInline ? heap_ : inline_, size_}; }
-  size_t heap_bytes() const { return capacity_ > kInline ? capacity_ : 0; }
+  struct Piece {
+    uint32_t place = 0;  // in units of 8 bytes
+    uint32_t size = 0;
+  };
+  std::string_view View(Piece p) const { return {data_.data() + size_t{p.place} * kUnit, p.size}; }
+  void Append(std::string_view s, Piece* piece);
+  size_t bytes() const { return data_.capacity(); }
 
  private:
-  static constexpr uint32_t kInline = 16;
-  void Take(SmallBytes* o) {
-    std::memcpy(inline_, o->inline_, kInline);
-    size_ = o->size_, capacity_ = o->capacity_;
-    o->size_ = 0, o->capacity_ = kInline;
-  }
-  union {
-    char inline_[kInline];
-    char* heap_;
+  static constexpr size_t kUnit = 8;
+  static constexpr uint32_t kNone = UINT32_MAX;
+  struct Room {
+    uint32_t units = 0;
+    uint32_t rank = 0;  // among all rooms, from the smallest on
   };
-  uint32_t size_ = 0;
-  uint32_t capacity_ = kInline;
+  static Room RoomFor(size_t size);
+  uint32_t Take(Room room);
+
+  std::vector<char> data_;
+  std::vector<uint32_t> free_;  // by rank: the last piece freed, which names the one before
 };
 
 // One series' samples in one window. Rows are appended in the order of the series' time; they need
-// not ascend. Not thread-safe.
+// not ascend. As long as all samples are one value on rows without a gap, which most series' are,
+// there are no entries: the last value and the tail say it all. Not thread-safe.
 class Column {
  public:
-  bool empty() const { return empty_; }
+  bool empty() const { return last_row_ == kNoRow; }
   uint32_t last_row() const { return last_row_; }
-  const LastValue& last() const { return last_; }
+  LastValue last() const { return {bits_, static_cast<uint8_t>(exponent_), histogram_ != 0}; }
 
-  // Appends a value.
-  void AppendValue(uint32_t row, uint64_t bits);
+  // Appends a value; `slab` is the same for all calls.
+  void AppendValue(uint32_t row, uint64_t bits, ByteSlab* slab);
   // Appends the last value again when that takes no entry; false, with nothing done, when it does.
   bool AppendRepeat(uint32_t row) {
-    if (empty_ || last_.histogram || row != last_row_ + 1) return false;
+    if (empty() || histogram_ != 0 || row != last_row_ + 1 || tail_ == kMaxTail) return false;
     ++tail_;
     last_row_ = row;
     return true;
   }
-  void AppendHistogram(uint32_t row);
-  void AppendStart(int64_t start_ms);  // of the samples that follow
-
-  size_t heap_bytes() const { return bytes_.heap_bytes(); }
+  void AppendHistogram(uint32_t row, ByteSlab* slab);
+  void AppendStart(int64_t start_ms, ByteSlab* slab);  // of the samples that follow
 
   // Calls run(row, count, value, start_ms) for the samples in the order of appending: `count` of
   // the same value on rows from `row` on. Stops when `run` gives false.
   template <typename F>
-  void ForEachRun(const F& run) const;
+  void ForEachRun(const ByteSlab& slab, const F& run) const;
 
  private:
-  void AppendJump(uint32_t row, std::string* out);
+  static constexpr uint32_t kNoRow = UINT32_MAX;
+  static constexpr uint32_t kMaxTail = (1u << 26) - 1;
 
-  SmallBytes bytes_;
-  uint32_t last_row_ = 0;
-  uint32_t tail_ = 0;  // repeats after the last entry
-  LastValue last_;
-  bool empty_ = true;
+  bool IsOneRun() const { return !empty() && bytes_.size == 0; }
+  void SetLast(const LastValue& last);
+  void AppendEntries(uint32_t row, std::string* out);
+  static void AppendJump(int64_t distance, uint64_t skip, std::string* out);
+
+  uint64_t bits_ = 0;  // of the last value
+  uint32_t last_row_ = kNoRow;
+  uint32_t tail_ : 26 = 0;  // repeats after the last entry; of one run: after its first sample
+  uint32_t exponent_ : 5 = 0;
+  uint32_t histogram_ : 1 = 0;
+  ByteSlab::Piece bytes_;  // entries
 };
+static_assert(sizeof(Column) == 24);
 
 // The value that a column's entries have come to; made into a double only where it is wanted.
 class ColumnValue {
  public:
+  ColumnValue() = default;
+  explicit ColumnValue(uint64_t bits) : bits_(bits), form_(Form::kRaw) {}
   bool histogram() const { return form_ == Form::kHistogram; }
   double Float() const {
     return form_ == Form::kRaw ? std::bit_cast<double>(bits_) : FromDecimal(m_, exponent_);
@@ -158,9 +161,13 @@ class ColumnValue {
 
 // Columns are made by this process, so damage is a broken invariant.
 template <typename F>
-void Column::ForEachRun(const F& run) const {
-  if (empty_) return;
-  Reader in(bytes_.view());
+void Column::ForEachRun(const ByteSlab& slab, const F& run) const {
+  if (empty()) return;
+  if (IsOneRun()) {
+    run(int64_t{last_row_} - tail_, uint64_t{tail_} + 1, ColumnValue(bits_), int64_t{0});
+    return;
+  }
+  Reader in(slab.View(bytes_));
   ColumnValue value;
   int64_t row = 0, start_ms = 0;
   bool first = true;

@@ -114,14 +114,19 @@ Column& GroupWindow::ColumnAt(uint32_t column) {
     if (column >= columns_.capacity()) {
       const size_t before = columns_.capacity();
       columns_.reserve(column + 1 + columns_.size() / 8);
-      bytes_.fetch_add((columns_.capacity() - before) * sizeof(Column), std::memory_order_relaxed);
+      AddBytes((columns_.capacity() - before) * sizeof(Column));
     }
     columns_.resize(column + 1);
   }
   return columns_[column];
 }
 
+void GroupWindow::AddBytes(size_t n) {
+  if (n > 0) bytes_.fetch_add(n, std::memory_order_relaxed);
+}
+
 void GroupWindow::Count(int64_t t_ms, uint64_t samples) {
+  if (samples == 0) return;
   samples_.fetch_add(samples, std::memory_order_relaxed);
   if (t_ms < min_ms()) min_ms_.store(t_ms, std::memory_order_relaxed);
   if (t_ms > max_ms()) max_ms_.store(t_ms, std::memory_order_relaxed);
@@ -157,7 +162,7 @@ GroupWindow::Verdict GroupWindow::JudgeLate(int64_t t_ms, const Input& in) const
   Verdict result = Verdict::kLate;
   size_t histogram = 0;
   columns_[in.column].ForEachRun(
-      [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t) {
+      slab_, [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t) {
         const HistogramPtr h = value.histogram() ? own->second[histogram++] : nullptr;
         const int64_t *const first = clock + row, *const last = first + count;
         if (std::find(first, last, t_ms) == last) return true;
@@ -167,25 +172,22 @@ GroupWindow::Verdict GroupWindow::JudgeLate(int64_t t_ms, const Input& in) const
   return result;
 }
 
-void GroupWindow::Append(int64_t t_ms, const Input& in) {
+void GroupWindow::Append(uint32_t row, const Input& in) {
   Column& c = ColumnAt(in.column);
-  const size_t before = c.heap_bytes();
-  const uint32_t row = RowAt(t_ms);
+  const size_t before = slab_.bytes();
   if (in.start_ms != StartOf(in.column)) {
     starts_[in.column] = in.start_ms;
-    c.AppendStart(in.start_ms);
+    c.AppendStart(in.start_ms, &slab_);
   }
   if (in.histogram == nullptr) {
-    c.AppendValue(row, Bits(in.value));
+    c.AppendValue(row, Bits(in.value), &slab_);
   } else {
-    c.AppendHistogram(row);
+    c.AppendHistogram(row, &slab_);
     histograms_[in.column].push_back(*in.histogram);
-    bytes_.fetch_add(sizeof(Histogram) + 8 * (*in.histogram)->positive_buckets.size() +
-                         8 * (*in.histogram)->negative_buckets.size(),
-                     std::memory_order_relaxed);
+    AddBytes(sizeof(Histogram) + 8 * (*in.histogram)->positive_buckets.size() +
+             8 * (*in.histogram)->negative_buckets.size());
   }
-  bytes_.fetch_add(c.heap_bytes() - before, std::memory_order_relaxed);
-  Count(t_ms, 1);
+  AddBytes(slab_.bytes() - before);
 }
 
 void GroupWindow::AppendLate(int64_t t_ms, const Input& in) {
@@ -193,13 +195,13 @@ void GroupWindow::AppendLate(int64_t t_ms, const Input& in) {
   s.bits = Bits(in.value);
   s.start_ms = in.start_ms;
   if (in.histogram != nullptr) s.histogram = *in.histogram;
-  bytes_.fetch_add(sizeof(LateSample) + 64, std::memory_order_relaxed);
-  Count(t_ms, 1);
+  AddBytes(sizeof(LateSample) + 64);
 }
 
 void GroupWindow::AppendRow(int64_t t_ms, std::span<const Input> row, RowCounts* counts,
                             std::string* record) {
   RecordWriter writer;
+  uint64_t appended = 0;
   MutexLock lock(mutex_);
   for (const Input& in : row) {
     const Verdict verdict = Judge(t_ms, in);
@@ -208,7 +210,7 @@ void GroupWindow::AppendRow(int64_t t_ms, std::span<const Input> row, RowCounts*
       continue;
     }
     const bool late = verdict == Verdict::kLate;
-    ++counts->appended;
+    ++appended;
     counts->late += late;
     writer.Present(in.column);
     if (in.start_ms != (late ? 0 : StartOf(in.column))) writer.Start(in.start_ms);
@@ -227,9 +229,11 @@ void GroupWindow::AppendRow(int64_t t_ms, std::span<const Input> row, RowCounts*
     if (late) {
       AppendLate(t_ms, in);
     } else {
-      Append(t_ms, in);
+      Append(RowAt(t_ms), in);
     }
   }
+  Count(t_ms, appended);
+  counts->appended += appended;
   writer.Finish(t_ms, record);
 }
 
@@ -273,8 +277,9 @@ void GroupWindow::ReplaySample(int64_t t_ms, bool newest, Input sample,
   if (late) {
     AppendLate(t_ms, sample);
   } else {
-    Append(t_ms, sample);
+    Append(RowAt(t_ms), sample);
   }
+  Count(t_ms, 1);
 }
 
 // Nearly every row is the newest and nearly every sample a repeat: starting takes as long as this.
@@ -294,7 +299,7 @@ bool GroupWindow::ReplayRepeats(int64_t t_ms, bool newest, std::span<const uint3
     const double value = std::bit_cast<double>(columns_[column].last().bits);
     ReplaySample(t_ms, newest, {.column = column, .value = value}, start);
   }
-  if (repeated > 0) Count(t_ms, repeated);
+  Count(t_ms, repeated);
   return good;
 }
 
@@ -363,7 +368,7 @@ void GroupWindow::ReadFloats(const Column& column, int64_t start_ms, int64_t end
   const auto room = static_cast<size_t>(latest_only ? 1 : high - low);
   out->t_ms.reserve(out->t_ms.size() + room);
   out->value.reserve(out->value.size() + room);
-  column.ForEachRun([&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) {
+  const auto add = [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) {
     int64_t from = std::max(row, low);
     const int64_t to = std::min(row + static_cast<int64_t>(count), high);
     if (from >= to) return row < high;
@@ -381,7 +386,8 @@ void GroupWindow::ReadFloats(const Column& column, int64_t start_ms, int64_t end
       AppendSample(clock[i], v, nullptr, start, out);
     }
     return true;
-  });
+  };
+  column.ForEachRun(slab_, add);
 }
 
 void GroupWindow::ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const {
@@ -399,7 +405,7 @@ void GroupWindow::ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Col
   size_t histogram = 0;
   if (column < columns_.size()) {
     columns_[column].ForEachRun(
-        [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) {
+        slab_, [&](int64_t row, uint64_t count, const ColumnValue& value, int64_t start) {
           const HistogramPtr h = value.histogram() ? own->second[histogram++] : nullptr;
           for (int64_t i = row; i < row + static_cast<int64_t>(count); ++i) {
             const int64_t t = clock[i];

@@ -18,6 +18,54 @@ void EncodePostings(std::span<const uint32_t> postings, std::string* out) {
   }
 }
 
+PostingRuns::PostingRuns(const Postings& postings) {
+  for (const uint32_t id : postings) Append(id);
+  closed_.shrink_to_fit();
+}
+
+void PostingRuns::Append(uint32_t id) {
+  if (id != end_ || size_ == 0) {
+    if (size_ > 0) {
+      const uint32_t length = end_ - begin_;
+      PutVarint(&closed_, uint64_t{begin_ - closed_end_} << 1 | (length > 1 ? 1 : 0));
+      if (length > 1) PutVarint(&closed_, length - 2);
+      closed_end_ = end_;
+    }
+    begin_ = id;
+  }
+  end_ = id + 1;
+  ++size_;
+}
+
+void PostingRuns::Insert(uint32_t id) {
+  if (size_ == 0 || id >= end_) return Append(id);
+  Postings all = Decode();
+  all.insert(std::lower_bound(all.begin(), all.end(), id), id);
+  *this = PostingRuns(all);
+}
+
+Postings PostingRuns::Decode() const {
+  Postings out;
+  out.reserve(size_);
+  Reader in(closed_);
+  uint32_t next = 0;
+  const auto add = [&](uint32_t end) {
+    while (next < end) out.push_back(next++);
+  };
+  for (uint64_t head, more = 0; in.GetVarint(&head);) {
+    next += static_cast<uint32_t>(head >> 1);
+    const bool longer = (head & 1) != 0 && in.GetVarint(&more);
+    add(next + (longer ? static_cast<uint32_t>(more) + 2 : 1));
+  }
+  next = begin_;
+  add(end_);
+  return out;
+}
+
+size_t PostingRuns::heap_bytes() const {
+  return closed_.capacity() > std::string().capacity() ? closed_.capacity() : 0;
+}
+
 bool DecodePostings(Reader* in, uint32_t limit, Postings* out) {
   uint64_t count;
   out->clear();

@@ -21,6 +21,29 @@ namespace deckwatch::tsdb {
 
 using Postings = std::vector<uint32_t>;  // ascending
 
+// A set in memory that mostly grows at its end, kept as runs:
+//
+//   varint (gap from the end of the last run << 1 | 1 when longer than one), then varint length - 2
+//
+// Series are made target by target, so that few runs say it all: a byte or two per number at worst.
+class PostingRuns {
+ public:
+  PostingRuns() = default;
+  explicit PostingRuns(const Postings& postings);
+  void Insert(uint32_t id);  // not in the set yet; fast when above all others
+  Postings Decode() const;
+  uint32_t size() const { return size_; }
+  size_t heap_bytes() const;
+
+ private:
+  void Append(uint32_t id);
+
+  std::string closed_;  // all runs but the last
+  uint32_t closed_end_ = 0;
+  uint32_t begin_ = 0, end_ = 0;  // the last run
+  uint32_t size_ = 0;
+};
+
 void EncodePostings(std::span<const uint32_t> postings, std::string* out);
 // Every number is below `limit`; false when damaged.
 [[nodiscard]] bool DecodePostings(Reader* in, uint32_t limit, Postings* out);

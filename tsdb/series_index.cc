@@ -35,10 +35,17 @@ const SeriesIndex::Series* SeriesIndex::At(uint32_t id) const {
   return const_cast<SeriesIndex*>(this)->At(id);
 }
 
+size_t SeriesIndex::Home(uint64_t low) const {
+  return (low >> 32) * table_.size() >> 32;
+}
+
+size_t SeriesIndex::Following(size_t slot) const {
+  return slot + 1 == table_.size() ? 0 : slot + 1;
+}
+
 uint32_t SeriesIndex::Find(uint64_t high, uint64_t low) const {
   if (table_.empty()) return 0;
-  const size_t mask = table_.size() - 1;
-  for (size_t i = low & mask; table_[i] != 0; i = (i + 1) & mask) {
+  for (size_t i = Home(low); table_[i] != 0; i = Following(i)) {
     if (((table_[i] ^ high) & kTagMask) != 0) continue;
     const auto id = static_cast<uint32_t>(table_[i]);
     const Series* s = At(id);
@@ -48,20 +55,19 @@ uint32_t SeriesIndex::Find(uint64_t high, uint64_t low) const {
 }
 
 void SeriesIndex::InsertHash(uint64_t high, uint64_t low, uint32_t id) {
-  const size_t mask = table_.size() - 1;
-  size_t i = low & mask;
-  while (table_[i] != 0) i = (i + 1) & mask;
+  size_t i = Home(low);
+  while (table_[i] != 0) i = Following(i);
   table_[i] = (high & kTagMask) | id;
 }
 
 // Closes the hole by moving later entries of the run back, so that no tombstones are needed.
 void SeriesIndex::EraseHash(uint64_t high, uint64_t low, uint32_t id) {
-  const size_t mask = table_.size() - 1;
-  size_t hole = low & mask;
-  while (table_[hole] != ((high & kTagMask) | id)) hole = (hole + 1) & mask;
-  for (size_t i = (hole + 1) & mask; table_[i] != 0; i = (i + 1) & mask) {
-    const size_t home = At(static_cast<uint32_t>(table_[i]))->hash_low & mask;
-    if (((i - home) & mask) >= ((i - hole) & mask)) {
+  const size_t size = table_.size();
+  size_t hole = Home(low);
+  while (table_[hole] != ((high & kTagMask) | id)) hole = Following(hole);
+  for (size_t i = Following(hole); table_[i] != 0; i = Following(i)) {
+    const size_t home = Home(At(static_cast<uint32_t>(table_[i]))->hash_low);
+    if ((i + size - home) % size >= (i + size - hole) % size) {
       table_[hole] = table_[i];
       hole = i;
     }
@@ -70,8 +76,10 @@ void SeriesIndex::EraseHash(uint64_t high, uint64_t low, uint32_t id) {
 }
 
 void SeriesIndex::GrowTable() {
-  if ((alive_ + 1) * 10 < table_.size() * 7) return;
-  table_.assign(std::max<size_t>(1024, table_.size() * 2), 0);
+  if ((alive_ + 1) * 5 < table_.size() * 4) return;
+  const size_t size = std::max<size_t>(1024, table_.size() * 3 / 2);
+  table_ = std::vector<uint64_t>();  // first: room for the new one
+  table_.resize(size);
   for (uint32_t p = 0; p < pages_.size(); ++p) {
     if (pages_[p] == nullptr) continue;
     for (uint32_t i = 0; i < kPage; ++i) {
@@ -137,19 +145,15 @@ void SeriesIndex::Insert(uint32_t id, std::pair<uint64_t, uint64_t> hash, uint32
     free.pop_back();
   } else {
     s.pairs = static_cast<uint32_t>(pair_ids_.size());
-    pair_ids_.resize(pair_ids_.size() + s.pair_count);
+    const size_t size = pair_ids_.size() + s.pair_count;
+    if (size > pair_ids_.capacity()) pair_ids_.reserve(size + size / 8);
+    pair_ids_.resize(size);
   }
   uint32_t at = s.pairs;
   for (const LabelRef l : labels) {
     const uint32_t pair = PairOf(l.name, l.value);
     pair_ids_[at++] = pair;
-    Postings& postings = pairs_[pair].series;
-    // Numbers ascend as series are made; only restoring may come in another order.
-    if (postings.empty() || postings.back() < id) {
-      postings.push_back(id);
-    } else {
-      postings.insert(std::lower_bound(postings.begin(), postings.end(), id), id);
-    }
+    pairs_[pair].series.Insert(id);
   }
   ++alive_in_page_[page];
   ++alive_;
@@ -262,9 +266,9 @@ void SeriesIndex::Remove(std::span<const uint32_t> ids) {
   std::sort(touched.begin(), touched.end());
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   for (uint32_t pair : touched) {
-    Postings& p = pairs_[pair].series;
-    p = Subtract(p, gone);
-    if (p.empty()) RemovePair(pair);
+    PostingRuns& runs = pairs_[pair].series;
+    runs = PostingRuns(Subtract(runs.Decode(), gone));
+    if (runs.size() == 0) RemovePair(pair);
   }
   ++removals_;
   ++version_;
@@ -371,12 +375,16 @@ Result<Postings> SeriesIndex::All() const {
 }
 
 Result<Postings> SeriesIndex::Get(std::string_view name, std::string_view value) const {
-  MutexLock lock(mutex_);
-  const auto it = names_.find(name);
-  if (it == names_.end()) return Postings{};
-  const auto pair = it->second.pair_of_value.find(value);
-  if (pair == it->second.pair_of_value.end()) return Postings{};
-  return pairs_[pair->second].series;
+  PostingRuns runs;
+  {
+    MutexLock lock(mutex_);
+    const auto it = names_.find(name);
+    if (it == names_.end()) return Postings{};
+    const auto pair = it->second.pair_of_value.find(value);
+    if (pair == it->second.pair_of_value.end()) return Postings{};
+    runs = pairs_[pair->second].series;
+  }
+  return runs.Decode();
 }
 
 Status SeriesIndex::GetWhere(std::string_view name, std::string_view prefix,
@@ -397,10 +405,14 @@ Status SeriesIndex::GetWhere(std::string_view name, std::string_view prefix,
     }
   }
   std::erase_if(candidates, [&](const Candidate& c) { return !want(*c.value); });
-  MutexLock lock(mutex_);
-  for (const Candidate& c : candidates) {
-    if (pairs_[c.pair].value == c.value) out->push_back(pairs_[c.pair].series);
+  std::vector<PostingRuns> chosen;
+  {
+    MutexLock lock(mutex_);
+    for (const Candidate& c : candidates) {
+      if (pairs_[c.pair].value == c.value) chosen.push_back(pairs_[c.pair].series);
+    }
   }
+  for (const PostingRuns& runs : chosen) out->push_back(runs.Decode());
   return {};
 }
 
@@ -425,7 +437,7 @@ uint64_t SeriesIndex::MemoryBytes() const {
   MutexLock lock(mutex_);
   uint64_t n = table_.capacity() * 8 + pair_ids_.capacity() * 4 + text_bytes_;
   n += pairs_.size() * (sizeof(Pair) + 96);  // its text's header and its map node
-  for (const Pair& p : pairs_) n += p.series.capacity() * 4;
+  for (const Pair& p : pairs_) n += p.series.heap_bytes();
   for (const auto& page : pages_) n += page == nullptr ? 0 : sizeof *page;
   return n;
 }

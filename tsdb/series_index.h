@@ -106,7 +106,7 @@ class SeriesIndex : public PostingsSource {
   struct Pair {
     std::shared_ptr<const std::string> value;
     const std::string* name = nullptr;  // key of names_
-    Postings series;
+    PostingRuns series;
   };
   struct Name {
     std::unordered_map<std::string_view, uint32_t> pair_of_value;
@@ -120,6 +120,8 @@ class SeriesIndex : public PostingsSource {
 
   Series* At(uint32_t id) REQUIRES(mutex_);
   const Series* At(uint32_t id) const REQUIRES(mutex_);
+  size_t Home(uint64_t low) const REQUIRES(mutex_);
+  size_t Following(size_t slot) const REQUIRES(mutex_);
   uint32_t Find(uint64_t high, uint64_t low) const REQUIRES(mutex_);
   void InsertHash(uint64_t high, uint64_t low, uint32_t id) REQUIRES(mutex_);
   void EraseHash(uint64_t high, uint64_t low, uint32_t id) REQUIRES(mutex_);

@@ -88,7 +88,7 @@ class GroupWindow {
 
   Verdict Judge(int64_t t_ms, const Input& in) const REQUIRES(mutex_);
   Verdict JudgeLate(int64_t t_ms, const Input& in) const REQUIRES(mutex_);
-  void Append(int64_t t_ms, const Input& in) REQUIRES(mutex_);
+  void Append(uint32_t row, const Input& in) REQUIRES(mutex_);
   void AppendLate(int64_t t_ms, const Input& in) REQUIRES(mutex_);
   uint32_t RowAt(int64_t t_ms) REQUIRES(mutex_);
   bool HasRow(int64_t t_ms) const REQUIRES(mutex_);
@@ -102,6 +102,7 @@ class GroupWindow {
       REQUIRES(mutex_);
   void SortRows() const REQUIRES(mutex_);
   void Count(int64_t t_ms, uint64_t samples) REQUIRES(mutex_);
+  void AddBytes(size_t n);
   void ReplaySample(int64_t t_ms, bool newest, Input sample, std::optional<int64_t>* start)
       REQUIRES(mutex_);
   [[nodiscard]] bool ReplayRepeats(int64_t t_ms, bool newest, std::span<const uint32_t> columns,
@@ -114,6 +115,7 @@ class GroupWindow {
   bool clock_ascends_ GUARDED_BY(mutex_) = true;              // so far
   mutable std::vector<uint32_t> by_time_ GUARDED_BY(mutex_);  // rows by time; may lag behind clock_
   std::vector<Column> columns_ GUARDED_BY(mutex_);
+  ByteSlab slab_ GUARDED_BY(mutex_);  // of the columns
   std::unordered_map<uint32_t, std::vector<HistogramPtr>> histograms_ GUARDED_BY(mutex_);
   std::unordered_map<uint32_t, int64_t> starts_ GUARDED_BY(mutex_);
   LateSamples late_ GUARDED_BY(mutex_);

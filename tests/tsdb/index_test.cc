@@ -51,6 +51,32 @@ TEST(Postings, SetOperationsAgreeWithSets) {
   }
 }
 
+TEST(PostingRuns, HoldWhatIsInsertedInAnyOrder) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 rng(seed);
+  for (int i = 0; i < 500; ++i) {
+    const Postings wanted = RandomPostings(rng);
+    EXPECT_EQ(PostingRuns(wanted).Decode(), wanted);
+    Postings order = wanted;
+    const bool ascending = i % 2 == 0;
+    if (!ascending) std::shuffle(order.begin(), order.end(), rng);
+    PostingRuns runs;
+    for (const uint32_t id : order) runs.Insert(id);
+    EXPECT_EQ(runs.Decode(), wanted);
+    EXPECT_EQ(runs.size(), wanted.size());
+  }
+}
+
+TEST(PostingRuns, KeepNeighboursInAFewBytes) {
+  PostingRuns runs;
+  for (uint32_t id = 1; id < 1'000'000; ++id) {
+    if (id % 1000 < 500) runs.Insert(id);
+  }
+  EXPECT_EQ(runs.size(), 500'000u - 1);
+  EXPECT_LT(runs.heap_bytes(), 10'000u);
+}
+
 class IndexTest : public ::testing::TestWithParam<bool> {
  protected:
   void SetUp() override {
