@@ -53,35 +53,64 @@ Result<Tombstone> Tombstone::Decode(uint64_t id, std::string_view data) {
 
 namespace {
 
+// Bytes that were checked when they came in.
+class TrustedLabels : public LabelsView {
+ public:
+  explicit TrustedLabels(std::string_view encoded) : LabelsView(encoded) {}
+};
+
+// Label sets are made of their pairs one by one, and sorted metric by metric: what is in memory at
+// once are the numbers of the pairs of the largest metric.
 class WindowSource : public SeriesSource {
  public:
-  WindowSource(const Window* window, const SeriesIndex* index,
-               const std::vector<SeriesIndex::Entry>* series)
-      : window_(window), index_(index), series_(series) {}
+  WindowSource(const Window* window, const SeriesIndex* index, const SeriesByMetric* series)
+      : window_(window), index_(index), metric_(series->begin()), metrics_end_(series->end()) {
+    StartMetric();
+  }
 
   Result<std::map<uint64_t, std::vector<int64_t>>> Clocks() override {
     std::map<uint64_t, std::vector<int64_t>> out;
     for (const auto& [group, w] : window_->Groups()) out[index_->GroupKey(group)] = w->Clock();
     return out;
   }
-  bool Valid() const override { return at_ < series_->size(); }
-  LabelsView labels() const override { return (*series_)[at_].labels; }
-  uint64_t group_key() override { return index_->GroupKey((*series_)[at_].place.group); }
+  bool Valid() const override { return at_ < order_.size(); }
+  LabelsView labels() const override { return TrustedLabels(labels_); }
+  uint64_t group_key() override { return index_->GroupKey(order_.group(at_)); }
   Status Read(int64_t start_ms, int64_t end_ms, Columns* out) override {
-    const SeriesPlace& place = (*series_)[at_].place;
-    window_->FindGroup(place.group)->Read(place.column, start_ms, end_ms, out);
+    window_->FindGroup(order_.group(at_))->Read(order_.column(at_), start_ms, end_ms, out);
     return {};
   }
   Status Next() override {
     ++at_;
+    if (Valid()) {
+      MakeLabels();
+    } else {
+      ++metric_;
+      StartMetric();
+    }
     return {};
   }
 
  private:
+  void StartMetric() {
+    at_ = 0;
+    order_ = SeriesOrder();
+    for (; metric_ != metrics_end_; ++metric_) {
+      order_ = index_->Order(metric_->second);
+      if (order_.size() > 0) return MakeLabels();
+    }
+  }
+  void MakeLabels() {
+    labels_.clear();
+    order_.AppendLabels(at_, &labels_);
+  }
+
   const Window* window_;
   const SeriesIndex* index_;
-  const std::vector<SeriesIndex::Entry>* series_;
+  SeriesByMetric::const_iterator metric_, metrics_end_;
+  SeriesOrder order_;  // of the series of *metric_
   size_t at_ = 0;
+  std::string labels_;
 };
 
 class PartSource : public SeriesSource {
@@ -181,7 +210,7 @@ Status AddClocks(const std::vector<std::unique_ptr<SeriesSource>>& sources, int6
 }  // namespace
 
 std::unique_ptr<SeriesSource> NewWindowSource(const Window* window, const SeriesIndex* index,
-                                              const std::vector<SeriesIndex::Entry>* series) {
+                                              const SeriesByMetric* series) {
   return std::make_unique<WindowSource>(window, index, series);
 }
 

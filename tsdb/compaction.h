@@ -57,10 +57,9 @@ class SeriesSource {
   virtual Status Next() = 0;  // an error ends the source
 };
 
-// `series`: the sorted entries of SeriesIndex that have a sample in the window; both outlive the
-// source.
+// `series`: the numbers of those that have a sample in the window; all three outlive the source.
 std::unique_ptr<SeriesSource> NewWindowSource(const Window* window, const SeriesIndex* index,
-                                              const std::vector<SeriesIndex::Entry>* series);
+                                              const SeriesByMetric* series);
 // Samples under a tombstone are left out.
 Result<std::unique_ptr<SeriesSource>> NewPartSource(PartPtr part,
                                                     std::vector<TombstonePtr> tombstones);

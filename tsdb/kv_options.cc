@@ -59,9 +59,9 @@ rocksdb::ColumnFamilyOptions FamilyOptions(FamilyKind kind,
   o.compression = rocksdb::kZSTD;
   o.compression_opts.level = kind == FamilyKind::kPart ? 3 : 1;
   switch (kind) {
-    case FamilyKind::kSmall: o.write_buffer_size = 8 << 20; break;
+    case FamilyKind::kSmall: o.write_buffer_size = 4 << 20; break;
     case FamilyKind::kRows:
-      o.write_buffer_size = 16 << 20;
+      o.write_buffer_size = 4 << 20;  // rows are in the columns as well: a copy in memory is waste
       // Each group appends at its own end: remembering where that is in the write buffer makes
       // commits, and above all reading the log at start, cheaper than a search from the top.
       o.memtable_insert_with_hint_prefix_extractor.reset(

@@ -132,12 +132,7 @@ Status PartWriter::AddSeries(LabelsView labels, uint64_t group_key, const Column
   if (!columns.histogram.empty()) EncodeHistogramColumn(columns.histogram, &value);
   TRY(values_->Put(PartKey('V', ordinal), value));
 
-  for (const LabelRef l : labels) {
-    PairPostings& p = pairs_[PairText(l.name, l.value)];
-    p.series.push_back(ordinal);
-    series_pairs_.push_back(&p);
-  }
-  series_pairs_end_.push_back(static_cast<uint32_t>(series_pairs_.size()));
+  labels_.Add(labels);
   ++meta_.series;
   meta_.samples += columns.size();
   meta_.min_ms = std::min(meta_.min_ms, columns.t_ms.front());
@@ -149,31 +144,6 @@ Status PartWriter::Put(SstWriter* index, const std::string& key, const std::stri
                        uint64_t* class_bytes) {
   *class_bytes += key.size() + value.size();
   return index->Put(key, value);
-}
-
-Status PartWriter::WriteLabels(SstWriter* index) {
-  for (uint32_t block = 0; block * kSeriesPerBlock < meta_.series; ++block) {
-    std::string value;
-    std::vector<uint32_t> last, current;
-    const uint64_t end = std::min<uint64_t>((block + 1) * kSeriesPerBlock, meta_.series);
-    for (uint64_t i = block * kSeriesPerBlock; i < end; ++i) {
-      current.clear();
-      for (uint32_t k = i == 0 ? 0 : series_pairs_end_[i - 1]; k < series_pairs_end_[i]; ++k) {
-        current.push_back(series_pairs_[k]->rank);
-      }
-      const auto shared = static_cast<size_t>(
-          std::mismatch(current.begin(), current.end(), last.begin(), last.end()).first -
-          current.begin());
-      PutVarint(&value, shared);
-      PutVarint(&value, current.size() - shared);
-      for (size_t k = shared; k < current.size(); ++k) {
-        PutSignedVarint(&value, int64_t{current[k]} - (k < last.size() ? last[k] : 0));
-      }
-      last.swap(current);
-    }
-    TRY(Put(index, PartKey('S', block), value, &meta_.label_raw_bytes));
-  }
-  return {};
 }
 
 Status PartWriter::WriteClocks(SstWriter* index) {
@@ -189,33 +159,20 @@ Status PartWriter::WriteClocks(SstWriter* index) {
 }
 
 Status PartWriter::WriteIndex(SstWriter* index) {
-  uint32_t rank = 0;
-  std::string block, last;
-  for (auto& [text, pair] : pairs_) {
-    pair.rank = rank++;
-    const auto shared = static_cast<size_t>(
-        std::mismatch(text.begin(), text.end(), last.begin(), last.end()).first - text.begin());
-    PutVarint(&block, shared);
-    PutString(&block, std::string_view(text).substr(shared));
-    last = text;
-    if (rank % kPairsPerBlock == 0 || rank == pairs_.size()) {
-      TRY(Put(index, PartKey('D', (rank - 1) / kPairsPerBlock), block, &meta_.label_raw_bytes));
-      block.clear();
-      last.clear();
-    }
-  }
-  meta_.pairs = rank;
+  const auto counted = [&](uint64_t* class_bytes) {
+    return [=, this](const std::string& key, const std::string& value) {
+      return Put(index, key, value, class_bytes);
+    };
+  };
+  TRY(labels_.WriteDictionary(counted(&meta_.label_raw_bytes)));
+  meta_.pairs = labels_.pairs();
   meta_.clocks = clocks_.size();
   // The copy of the meta inside the part knows no file sizes: it is in one of the files.
   std::string meta;
   meta_.EncodeTo(&meta);
   TRY(index->Put("M", meta));
-  for (const auto& [text, pair] : pairs_) {
-    std::string value;
-    EncodePostings(pair.series, &value);
-    TRY(Put(index, "P" + text, value, &meta_.postings_raw_bytes));
-  }
-  TRY(WriteLabels(index));
+  TRY(labels_.WritePostings(counted(&meta_.postings_raw_bytes)));
+  TRY(labels_.WriteSets(counted(&meta_.label_raw_bytes)));
   return WriteClocks(index);
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,7 +13,7 @@
 #include "base/storage.h"
 #include "tsdb/kv.h"
 #include "tsdb/part.h"
-#include "tsdb/postings.h"
+#include "tsdb/part_labels.h"
 
 namespace deckwatch::tsdb {
 
@@ -44,15 +43,10 @@ class PartWriter {
     std::vector<int64_t> times_ms;
     bool used = false;
   };
-  struct PairPostings {
-    Postings series;
-    uint32_t rank = 0;
-  };
   PartWriter() = default;
   void EncodeTimes(Clock* clock, uint32_t number, const std::vector<int64_t>& t_ms,
                    std::string* head, std::string* out);
   Status WriteIndex(SstWriter* index);
-  Status WriteLabels(SstWriter* index);
   Status WriteClocks(SstWriter* index);
   Status Put(SstWriter* index, const std::string& key, const std::string& value,
              uint64_t* class_bytes);
@@ -63,9 +57,7 @@ class PartWriter {
   PartMeta meta_;
   std::vector<Clock> clocks_;
   std::unordered_map<uint64_t, uint32_t> clock_of_group_;
-  std::map<std::string, PairPostings, std::less<>> pairs_;  // by PairText
-  std::vector<const PairPostings*> series_pairs_;           // of all series, one after another
-  std::vector<uint32_t> series_pairs_end_;
+  PartLabels labels_;
 };
 
 }  // namespace deckwatch::tsdb

@@ -24,6 +24,7 @@
 #include "tsdb/db.h"
 #include "tsdb/postings.h"
 #include "tsdb/selection.h"
+#include "tsdb/series_order.h"
 
 namespace deckwatch::tsdb {
 
@@ -38,6 +39,8 @@ struct SeriesPlace {
   uint32_t column = 0;          // place inside the group
   bool durable = false;         // its registry entry is in the log
 };
+
+using SeriesByMetric = std::map<std::string, Postings>;
 
 class SeriesIndex : public PostingsSource {
  public:
@@ -66,6 +69,10 @@ class SeriesIndex : public PostingsSource {
   };
   // Entries of known ids, in the given order.
   std::vector<Entry> Entries(std::span<const uint32_t> ids) const;
+  // Those of the given ids that are known, sorted.
+  SeriesOrder Order(std::span<const uint32_t> ids) const;
+  // Those of the given ids that are known, by metric name; "" holds those without one.
+  SeriesByMetric ByMetric(std::span<const uint32_t> ids) const;
   // The series that `matchers` choose; items are group and column.
   Result<SelectionPtr> Select(const std::vector<Matcher>& matchers) const;
   // Goes up whenever a series comes or goes.

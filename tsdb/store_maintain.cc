@@ -3,6 +3,7 @@
 // the write leaves an orphan family, one after it leaves clean-up undone; starting deals with both.
 #include <algorithm>
 #include <filesystem>
+#include <span>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -77,9 +78,7 @@ Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts
     if (group != nullptr && group->HasSamples(place.column)) ids.push_back(id);
   }
   if (ids.empty()) return {};
-  std::vector<SeriesIndex::Entry> series = index_.Entries(ids);
-  std::sort(series.begin(), series.end(),
-            [](const auto& a, const auto& b) { return SeriesBefore(a.labels, b.labels); });
+  const SeriesByMetric series = index_.ByMetric(ids);
   // A window of any time is cut into the largest buckets, so that retention and merging find them.
   const int64_t bucket = LargestBucketMs(options_.retention_ms);
   const int64_t newest = window.max_ms();
@@ -169,10 +168,14 @@ bool HasOpenSamples(const View& view, const SeriesPlace& place) {
 
 // Series without a sample in any open window are forgotten by the head; their parts know them.
 void Store::RemoveIdleSeries() {
-  std::map<uint32_t, std::vector<std::pair<uint32_t, SeriesPlace>>> by_group;
-  for (const auto& entry : index_.AllPlaces()) by_group[entry.second.group].push_back(entry);
-  for (const auto& [group, entries] : by_group) {
-    MutexLock turn(Turn(group));
+  std::vector<std::pair<uint32_t, SeriesPlace>> all = index_.AllPlaces();
+  const auto group_of = [](const auto& entry) { return entry.second.group; };
+  std::ranges::sort(all, {}, group_of);
+  for (auto first = all.begin(); first != all.end();) {
+    const auto last = std::ranges::upper_bound(first, all.end(), group_of(*first), {}, group_of);
+    const std::span entries(first, last);
+    first = last;
+    MutexLock turn(Turn(group_of(entries.front())));
     const ViewPtr v = view();
     std::vector<uint32_t> idle;
     KvBatch batch;
