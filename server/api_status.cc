@@ -87,6 +87,10 @@ ApiResult Tsdb(const ApiContext& c, const Request& request) {
   WriteCounts(&w.Key("labelValueCountByLabelName"), top.values_by_label);
   WriteCounts(&w.Key("memoryInBytesByLabelName"), top.bytes_by_label);
   WriteCounts(&w.Key("seriesCountByLabelValuePair"), top.series_by_pair);
+  w.Key("memoryInBytesByPurpose").BeginObject().Key("limit").Uint(stats.memory.limit);
+  w.Key("index").Uint(stats.memory.index).Key("windows").Uint(stats.memory.windows);
+  w.Key("blocks").Uint(stats.memory.blocks).Key("selections").Uint(stats.memory.selections);
+  w.Key("writeBuffers").Uint(stats.memory.write_buffers).EndObject();
   w.EndObject();
   return out;
 }

@@ -18,6 +18,7 @@
 #include "scraper/manager.h"
 #include "server/api.h"
 #include "server/config.h"
+#include "server/process_stats.h"
 #include "server/remote_write.h"
 #include "server/self_metrics.h"
 #include "server/text_page.h"
@@ -229,6 +230,7 @@ Status App::Impl::OpenStore(const Config& c) {
   if (options.retention_ms == 0) {
     options.retention_ms = options.retention_bytes > 0 ? kForeverMs : kDefaultRetentionMs;
   }
+  options.memory_bytes = flags.memory_bytes > 0 ? flags.memory_bytes : MachineMemoryBytes() / 4;
   options.clock = clock;
   context.storage_retention = FormatDurationMs(options.retention_ms);
   if (options.retention_bytes > 0) {

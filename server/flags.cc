@@ -214,6 +214,9 @@ class ServeApp {
     app_.add_option("--storage.tsdb.retention.size", "Bytes of disk to use: 512MB, 20GB")
         ->transform(Parsed(ParseSizeBytes, &flags_->retention_bytes, "SIZE"))
         ->default_str("0B");
+    app_.add_option("--storage.memory", "Memory of the store: 512MB, 4GB; 0: a quarter of all")
+        ->transform(Parsed(ParseSizeBytes, &flags_->memory_bytes, "SIZE"))
+        ->default_str("0B");
   }
   void QueryAndRules() {
     Duration("--query.timeout", &flags_->query_timeout_ms, "Longest a query may take");

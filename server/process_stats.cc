@@ -1,5 +1,7 @@
 #include "server/process_stats.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -26,6 +28,17 @@ double BootSeconds() {
 }
 
 }  // namespace
+
+int64_t MachineMemoryBytes() {
+  const int64_t physical = int64_t{sysconf(_SC_PHYS_PAGES)} * getpagesize();
+  int64_t least = physical > 0 ? physical : int64_t{4} << 30;
+  for (const char* path :
+       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    const int64_t limit = std::strtoll(ReadAll(path).c_str(), nullptr, 10);  // "max": 0
+    if (limit > 0) least = std::min(least, limit);
+  }
+  return least;
+}
 
 ProcessStats ReadProcessStats() {
   ProcessStats out;

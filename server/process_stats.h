@@ -14,6 +14,9 @@ struct ProcessStats {
   double start_seconds = 0;  // since the Unix epoch
 };
 
+// Of the machine, or of the container where that has less. 4 GiB when neither can be read.
+int64_t MachineMemoryBytes();
+
 // Figures that cannot be read are 0.
 ProcessStats ReadProcessStats();
 

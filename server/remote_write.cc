@@ -84,29 +84,37 @@ Status RemoteWriter::Write(std::string_view compressed) {
   TRY(Uncompress(compressed, max_bytes_, &scratch.message));
   WriteRequest& request = scratch.request;
   TRY(DecodeWriteRequest(scratch.message, &request));
-  TRY(Resolve(&request, &scratch.refs));
+  Status refused;
+  TRY(Resolve(&request, &scratch.refs, &refused));
   SetRefs(scratch.refs, &request);
   TRY_ASSIGN(const AppendResult first, appender_->Commit(request.batch));
   AppendResult total = first;
   if (!first.unknown_ref.empty() || !first.unknown_histogram.empty() ||
       !first.unknown_exemplar.empty()) {
-    TRY(CommitForgotten(request, first, &total));
+    TRY(CommitForgotten(request, first, &total, &refused));
   }
   samples_ += total.appended + total.duplicate;
   histograms_ += request.batch.histograms.size();
   rejected_ += total.conflicting + total.too_old + total.too_far_ahead;
-  return Refusals(total);
+  TRY(Refusals(total));
+  return refused;
 }
 
 // One ref per series: from the cache, or from the store for those not seen before. A malformed
-// label set is counted and left out (kNoSeries), as Prometheus does.
-Status RemoteWriter::Resolve(WriteRequest* request, std::vector<SeriesRef>* refs) {
-  refs->assign(request->series.size(), kNoSeries);
+// label set is counted and left out (kNoSeries), as Prometheus does; so are new series that the
+// store has no room for, as `refused` then says: a retry would only hold up the known ones.
+Status RemoteWriter::Resolve(WriteRequest* request, std::vector<SeriesRef>* refs, Status* refused) {
+  std::vector<SeriesCache::Key> keys;
+  keys.reserve(request->series.size());
+  for (const WriteRequest::Series& s : request->series) {
+    keys.push_back(SeriesCache::KeyOf(s.labels));
+  }
+  refs->resize(keys.size());
+  cache_.Find(keys, *refs);
   std::vector<uint32_t> missing;
   std::vector<Labels> labels;
   for (uint32_t i = 0; i < request->series.size(); ++i) {
     const std::string_view wire = request->series[i].labels;
-    (*refs)[i] = cache_.Find(SeriesCache::KeyOf(wire));
     if ((*refs)[i] != kNoSeries) continue;
     auto decoded = DecodeWireLabels(wire);
     if (!decoded.ok()) {
@@ -120,11 +128,13 @@ Status RemoteWriter::Resolve(WriteRequest* request, std::vector<SeriesRef>* refs
   if (missing.empty()) return {};
   const std::vector<LabelsView> views(labels.begin(), labels.end());
   std::vector<SeriesRef> found(views.size(), kNoSeries);
-  TRY(appender_->Resolve(views, 0, found));
+  const Status resolved = appender_->Resolve(views, 0, found);
+  if (resolved.code() != StatusCode::kResourceExhausted) TRY(resolved);
+  if (!resolved.ok()) *refused = Status::InvalidArgument(resolved.message());
   for (size_t k = 0; k < missing.size(); ++k) {
     (*refs)[missing[k]] = found[k];
     if (found[k] == kNoSeries) continue;
-    cache_.Insert(SeriesCache::KeyOf(request->series[missing[k]].labels), found[k]);
+    cache_.Insert(keys[missing[k]], found[k]);
   }
   return {};
 }
@@ -132,7 +142,7 @@ Status RemoteWriter::Resolve(WriteRequest* request, std::vector<SeriesRef>* refs
 // Series idle for long are forgotten by the store: their labels are resolved anew, and their
 // samples, histograms and exemplars committed again.
 Status RemoteWriter::CommitForgotten(const WriteRequest& request, const AppendResult& first,
-                                     AppendResult* total) {
+                                     AppendResult* total, Status* refused) {
   WriteRequest again;
   std::unordered_map<size_t, uint32_t> place;  // index into request.series -> into again.series
   const auto renew = [&](size_t series) {
@@ -161,7 +171,7 @@ Status RemoteWriter::CommitForgotten(const WriteRequest& request, const AppendRe
     again.batch.exemplars.push_back(request.batch.exemplars[i]);
   }
   std::vector<SeriesRef> refs;
-  TRY(Resolve(&again, &refs));
+  TRY(Resolve(&again, &refs, refused));
   SetRefs(refs, &again);
   TRY_ASSIGN(const AppendResult result, appender_->Commit(again.batch));
   Add(result, total);

@@ -36,9 +36,9 @@ class RemoteWriter {
   RemoteWriteCounters counters() const;
 
  private:
-  Status Resolve(WriteRequest* request, std::vector<SeriesRef>* refs);
+  Status Resolve(WriteRequest* request, std::vector<SeriesRef>* refs, Status* refused);
   Status CommitForgotten(const WriteRequest& request, const AppendResult& first,
-                         AppendResult* total);
+                         AppendResult* total, Status* refused);
 
   Appender* appender_;
   size_t max_bytes_;

@@ -47,8 +47,8 @@ void WriteHead(const tsdb::DbStats& s, PageWriter* w) {
              Number(c.series_created));
   w->Counter("prometheus_tsdb_head_series_removed_total", "Series removed from the head.",
              Number(c.series_removed));
-  w->Counter("deckwatch_tsdb_series_refused_total", "Series refused by the series limit.",
-             Number(c.series_refused));
+  w->Counter("deckwatch_tsdb_series_refused_total",
+             "Series refused by the series limit or for want of memory.", Number(c.series_refused));
   w->Family("prometheus_tsdb_head_samples_appended_total", "counter", "Samples appended.")
       .Sample(Number(c.samples_appended), {{"type", "float"}});
   if (s.head_min_ms <= s.head_max_ms) {
@@ -62,6 +62,14 @@ void WriteHead(const tsdb::DbStats& s, PageWriter* w) {
            Number(s.head_groups));
   w->Gauge("deckwatch_tsdb_head_bytes", "Memory of the open windows and of their index.",
            Number(s.head_bytes));
+  w->Gauge("deckwatch_tsdb_memory_limit_bytes", "Memory that the store may use.",
+           Number(s.memory.limit));
+  w->Family("deckwatch_tsdb_memory_bytes", "gauge", "Memory of the store by purpose.")
+      .Sample(Number(s.memory.index), {{"purpose", "index"}})
+      .Sample(Number(s.memory.windows), {{"purpose", "windows"}})
+      .Sample(Number(s.memory.blocks), {{"purpose", "blocks"}})
+      .Sample(Number(s.memory.selections), {{"purpose", "selections"}})
+      .Sample(Number(s.memory.write_buffers), {{"purpose", "write_buffers"}});
   w->Gauge("deckwatch_tsdb_cache_bytes", "Memory of the block caches.", Number(s.cache_bytes));
 }
 
@@ -100,7 +108,8 @@ void WriteStore(const tsdb::DbStats& s, PageWriter* w) {
              Number(c.reopens));
   w->Counter("deckwatch_tsdb_corruptions_total", "Damaged blocks met.", Number(c.corruptions));
   w->Gauge("deckwatch_tsdb_takes_samples",
-           "0 after an error of the log, and while the disk is full.", s.takes_samples ? 1 : 0);
+           "0 after an error of the log, and while the disk or the memory is full.",
+           s.takes_samples ? 1 : 0);
   w->Gauge("deckwatch_tsdb_disk_low", "1 while merges wait for room on the disk.",
            s.disk_is_low ? 1 : 0);
   w->Gauge("deckwatch_tsdb_disk_free_bytes", "Room on the disk of the store.",

@@ -35,17 +35,30 @@ SeriesCache::SeriesCache(size_t max_entries_per_shard) : max_entries_(max_entrie
 
 // The slot of the key, or the free one where it belongs.
 size_t SeriesCache::Probe(const std::vector<Entry>& table, uint64_t low, uint32_t high) {
-  for (size_t i = (low >> 32) * table.size() >> 32;;) {
+  for (size_t i = Home(table, low);;) {
     const Entry& e = table[i];
     if (e.low == 0 || (e.low == low && e.high == high)) return i;
     if (++i == table.size()) i = 0;
   }
 }
 
-SeriesRef SeriesCache::Find(Key key) const {
-  const Shard& s = shards_[ShardOf(key, kShards)];
-  MutexLock lock(s.mutex);
-  return s.table[Probe(s.table, key.low, KeptHigh(key))].ref;
+void SeriesCache::Find(std::span<const Key> keys, std::span<SeriesRef> refs) const {
+  std::array<uint32_t, kShards + 1> begin{};  // of each shard's keys in `order`
+  for (const Key key : keys) ++begin[ShardOf(key, kShards) + 1];
+  for (size_t i = 1; i < begin.size(); ++i) begin[i] += begin[i - 1];
+  std::vector<uint32_t> order(keys.size());
+  for (uint32_t i = 0; i < keys.size(); ++i) order[begin[ShardOf(keys[i], kShards)]++] = i;
+  size_t from = 0;  // `begin` now holds the ends
+  for (size_t shard = 0; shard < kShards; from = begin[shard++]) {
+    const std::span mine = std::span(order).subspan(from, begin[shard] - from);
+    if (mine.empty()) continue;
+    const Shard& s = shards_[shard];
+    MutexLock lock(s.mutex);
+    for (const uint32_t i : mine) __builtin_prefetch(&s.table[Home(s.table, keys[i].low)]);
+    for (const uint32_t i : mine) {
+      refs[i] = s.table[Probe(s.table, keys[i].low, KeptHigh(keys[i]))].ref;
+    }
+  }
 }
 
 void SeriesCache::Insert(Key key, SeriesRef ref) {

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -30,7 +31,9 @@ class SeriesCache {
   // gone would otherwise fill it.
   explicit SeriesCache(size_t max_entries_per_shard = 1 << 18);
 
-  SeriesRef Find(Key key) const;        // kNoSeries when unknown
+  // kNoSeries for what is unknown. Of many keys at once: a look-up is a miss of the processor's
+  // cache, and those of a shard are waited for together.
+  void Find(std::span<const Key> keys, std::span<SeriesRef> refs) const;
   void Insert(Key key, SeriesRef ref);  // refs of more than 32 bits are not kept
   void Erase(Key key);
   size_t size() const;
@@ -50,6 +53,9 @@ class SeriesCache {
     size_t used GUARDED_BY(mutex) = 0;
   };
 
+  static size_t Home(const std::vector<Entry>& table, uint64_t low) {
+    return (low >> 32) * table.size() >> 32;
+  }
   static size_t Probe(const std::vector<Entry>& table, uint64_t low, uint32_t high);
   void Grow(Shard* shard) REQUIRES(shard->mutex);
 

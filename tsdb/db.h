@@ -39,7 +39,7 @@ struct DbOptions {
   int64_t retention_bytes = 0;     // of all files; 0: no limit
   int64_t sync_interval_ms = 100;  // fsync of the log at most this much later; 0: on every commit
   int64_t window_ms = 1'800'000;   // span of one head window
-  int64_t memory_bytes = 1 << 30;  // open windows and caches together
+  int64_t memory_bytes = 1 << 30;  // for everything; how it is divided: memory_budget.h
   uint64_t max_series = 0;         // active at once; 0: no limit
   const Clock* clock = Clock::Real();
   bool background = true;  // false: no threads; the owner calls Maintain()
@@ -60,7 +60,7 @@ struct DbCounters {
   uint64_t exemplars_appended = 0;
   uint64_t series_created = 0;
   uint64_t series_removed = 0;
-  uint64_t series_refused = 0;  // by max_series
+  uint64_t series_refused = 0;  // by max_series, or for want of memory
   uint64_t commits = 0;
   uint64_t log_bytes = 0;
   uint64_t log_syncs = 0;
@@ -75,12 +75,23 @@ struct DbCounters {
   uint64_t corruptions = 0;  // damaged blocks met
 };
 
+// Bytes of memory by purpose.
+struct MemoryUse {
+  uint64_t limit = 0;  // DbOptions::memory_bytes
+  uint64_t index = 0;  // series of the head
+  uint64_t windows = 0;
+  uint64_t blocks = 0;      // cache of blocks of files
+  uint64_t selections = 0;  // cache of series that queries chose
+  uint64_t write_buffers = 0;
+};
+
 struct DbStats {
   DbCounters counters;
   uint64_t head_series = 0;
   uint64_t head_samples = 0;  // in the open windows
   uint64_t head_groups = 0;
-  uint64_t head_bytes = 0;          // memory of the open windows and of the index
+  uint64_t head_bytes = 0;  // memory of the open windows and of the index
+  MemoryUse memory;
   int64_t head_min_ms = INT64_MAX;  // MAX / MIN when the open windows are empty
   int64_t head_max_ms = INT64_MIN;
   int64_t min_ms = INT64_MAX;  // of everything stored
@@ -88,7 +99,7 @@ struct DbStats {
   uint64_t part_samples = 0;
   uint64_t part_bytes = 0;
   uint64_t cache_bytes = 0;
-  bool takes_samples = true;     // false: after an error of the log, or for a full disk
+  bool takes_samples = true;     // false: after an error of the log, for a full disk or memory
   bool disk_is_low = false;      // merges wait
   uint64_t disk_free_bytes = 0;  // when last measured; 0 without a ballast
 };

@@ -101,6 +101,7 @@ uint32_t GroupWindow::RowAt(int64_t t_ms) {
   }
   clock_ascends_ = clock_ascends_ && (clock_.empty() || clock_.back() < t_ms);
   clock_.push_back(t_ms);
+  AddBytes(sizeof t_ms);
   return static_cast<uint32_t>(clock_.size() - 1);
 }
 

@@ -26,6 +26,11 @@ SelectionPtr SelectionCache::Find(const std::string& key) const {
   return it->second.selection;
 }
 
+size_t SelectionCache::bytes() const {
+  MutexLock lock(mutex_);
+  return bytes_;
+}
+
 void SelectionCache::Put(const std::string& key, SelectionPtr selection) {
   const size_t bytes = key.size() + selection->bytes();
   if (bytes > max_bytes_) return;

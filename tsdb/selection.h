@@ -47,6 +47,7 @@ class SelectionCache {
   static std::string Key(char place, uint64_t version, const std::vector<Matcher>& matchers);
   SelectionPtr Find(const std::string& key) const;  // null when there is none
   void Put(const std::string& key, SelectionPtr selection);
+  size_t bytes() const;
 
  private:
   struct Slot {

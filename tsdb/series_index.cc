@@ -8,13 +8,6 @@ namespace {
 
 constexpr uint64_t kTagMask = 0xffffffff00000000;
 
-void KeepLargest(size_t limit, std::vector<NameCount>* v) {
-  std::sort(v->begin(), v->end(), [](const NameCount& a, const NameCount& b) {
-    return a.count != b.count ? a.count > b.count : a.name < b.name;
-  });
-  if (v->size() > limit) v->resize(limit);
-}
-
 }  // namespace
 
 uint64_t DerivedGroup(LabelsView labels) {
@@ -135,7 +128,10 @@ void SeriesIndex::Insert(uint32_t id, std::pair<uint64_t, uint64_t> hash, uint32
     pages_.resize(page + 1);
     alive_in_page_.resize(page + 1);
   }
-  if (pages_[page] == nullptr) pages_[page] = std::make_unique<std::array<Series, kPage>>();
+  if (pages_[page] == nullptr) {
+    pages_[page] = std::make_unique<std::array<Series, kPage>>();
+    MeasureMemory();
+  }
   Series& s = (*pages_[page])[id % kPage];
   s.hash_high = hash.first, s.hash_low = hash.second;
   s.group = group, s.column = column;
@@ -153,7 +149,10 @@ void SeriesIndex::Insert(uint32_t id, std::pair<uint64_t, uint64_t> hash, uint32
   for (const LabelRef l : labels) {
     const uint32_t pair = PairOf(l.name, l.value);
     pair_ids_[at++] = pair;
-    pairs_[pair].series.Insert(id);
+    PostingRuns& runs = pairs_[pair].series;
+    postings_bytes_ -= runs.heap_bytes();
+    runs.Insert(id);
+    postings_bytes_ += runs.heap_bytes();
   }
   ++alive_in_page_[page];
   ++alive_;
@@ -189,12 +188,13 @@ Status SeriesIndex::Resolve(std::span<const LabelsView> labels, uint64_t group_k
   std::vector<std::pair<uint64_t, uint64_t>> hashes(labels.size());
   for (size_t i = 0; i < labels.size(); ++i) hashes[i] = labels[i].Hash128();
   uint64_t refused = 0;
+  const bool has_memory = MemoryBytes() < max_bytes_;
   MutexLock lock(mutex_);
   for (size_t i = 0; i < labels.size(); ++i) {
     const auto [high, low] = hashes[i];
     uint32_t id = Find(high, low);
-    const bool room = (max_series_ == 0 || alive_ < max_series_) && next_id_ < UINT32_MAX &&
-                      labels[i].encoded().size() <= kMaxLabelSetBytes;
+    const bool room = has_memory && (max_series_ == 0 || alive_ < max_series_) &&
+                      next_id_ < UINT32_MAX && labels[i].encoded().size() <= kMaxLabelSetBytes;
     if (id == 0 && room) {
       const uint32_t g = GroupOfLocked(group_key != 0 ? group_key : DerivedGroup(labels[i]));
       Group* group = &groups_[g];
@@ -213,8 +213,14 @@ Status SeriesIndex::Resolve(std::span<const LabelsView> labels, uint64_t group_k
     }
     refs[i] = id;
   }
+  MeasureMemory();
   refused_ += refused;
   if (refused == 0) return {};
+  if (!has_memory) {
+    return Status::ResourceExhausted(std::to_string(refused) +
+                                     " series not created: " + std::to_string(alive_) +
+                                     " series use up their share of the memory");
+  }
   return Status::ResourceExhausted(std::to_string(refused) + " series not created: limit of " +
                                    std::to_string(max_series_) +
                                    " series (0: none) reached, or label set over " +
@@ -267,7 +273,9 @@ void SeriesIndex::Remove(std::span<const uint32_t> ids) {
   touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
   for (uint32_t pair : touched) {
     PostingRuns& runs = pairs_[pair].series;
+    postings_bytes_ -= runs.heap_bytes();
     runs = PostingRuns(Subtract(runs.Decode(), gone));
+    postings_bytes_ += runs.heap_bytes();
     if (runs.size() == 0) RemovePair(pair);
   }
   ++removals_;
@@ -282,6 +290,7 @@ void SeriesIndex::Remove(std::span<const uint32_t> ids) {
     --alive_;
     if (--alive_in_page_[id / kPage] == 0) pages_[id / kPage] = nullptr;
   }
+  MeasureMemory();
 }
 
 void SeriesIndex::ReserveNumbers(uint32_t next) {
@@ -291,10 +300,20 @@ void SeriesIndex::ReserveNumbers(uint32_t next) {
 
 // ---- looking up
 
+// Each series is a miss of the processor's cache: several are waited for at once.
+void SeriesIndex::Prefetch(SeriesRef ref) const {
+  const uint64_t page = ref / kPage;
+  if (page < pages_.size() && pages_[page] != nullptr) {
+    __builtin_prefetch(&(*pages_[page])[ref % kPage]);
+  }
+}
+
 void SeriesIndex::Places(std::span<const SeriesRef> refs, std::vector<SeriesPlace>* out) const {
   out->resize(refs.size());
   MutexLock lock(mutex_);
+  constexpr size_t kAhead = 16;
   for (size_t i = 0; i < refs.size(); ++i) {
+    if (i + kAhead < refs.size()) Prefetch(refs[i + kAhead]);
     const Series* s = refs[i] > UINT32_MAX ? nullptr : At(static_cast<uint32_t>(refs[i]));
     (*out)[i] = s == nullptr ? SeriesPlace{} : SeriesPlace{s->group, s->column, s->durable};
   }
@@ -433,57 +452,11 @@ uint32_t SeriesIndex::next_id() const {
   return next_id_;
 }
 
-uint64_t SeriesIndex::MemoryBytes() const {
-  MutexLock lock(mutex_);
-  uint64_t n = table_.capacity() * 8 + pair_ids_.capacity() * 4 + text_bytes_;
+void SeriesIndex::MeasureMemory() {
+  uint64_t n = table_.capacity() * 8 + pair_ids_.capacity() * 4 + text_bytes_ + postings_bytes_;
   n += pairs_.size() * (sizeof(Pair) + 96);  // its text's header and its map node
-  for (const Pair& p : pairs_) n += p.series.heap_bytes();
   for (const auto& page : pages_) n += page == nullptr ? 0 : sizeof *page;
-  return n;
-}
-
-std::vector<std::string> SeriesIndex::Names() const {
-  MutexLock lock(mutex_);
-  std::vector<std::string> out;
-  for (const auto& [name, values] : names_) out.push_back(name);
-  return out;
-}
-
-std::vector<std::string> SeriesIndex::Values(std::string_view name) const {
-  std::vector<std::string> out;
-  {
-    MutexLock lock(mutex_);
-    const auto it = names_.find(name);
-    if (it == names_.end()) return {};
-    for (const auto& [value, pair] : it->second.pair_of_value) out.emplace_back(value);
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-Cardinality SeriesIndex::Top(size_t limit) const {
-  Cardinality c;
-  {
-    MutexLock lock(mutex_);
-    c.series = alive_;
-    for (const auto& [name, values] : names_) {
-      uint64_t bytes = 0;
-      c.label_pairs += values.pair_of_value.size();
-      for (const auto& [value, pair] : values.pair_of_value) {
-        const uint64_t series = pairs_[pair].series.size();
-        bytes += series * value.size();
-        if (name == kMetricName) c.series_by_metric.push_back({std::string(value), series});
-        c.series_by_pair.push_back({name + "=" + std::string(value), series});
-      }
-      c.values_by_label.push_back({name, values.pair_of_value.size()});
-      c.bytes_by_label.push_back({name, bytes});
-    }
-  }
-  KeepLargest(limit, &c.series_by_metric);
-  KeepLargest(limit, &c.values_by_label);
-  KeepLargest(limit, &c.bytes_by_label);
-  KeepLargest(limit, &c.series_by_pair);
-  return c;
+  bytes_.store(n, std::memory_order_relaxed);
 }
 
 }  // namespace deckwatch::tsdb

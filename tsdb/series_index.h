@@ -9,6 +9,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -44,7 +45,10 @@ using SeriesByMetric = std::map<std::string, Postings>;
 
 class SeriesIndex : public PostingsSource {
  public:
-  explicit SeriesIndex(uint64_t max_series) : max_series_(max_series) {}
+  // No series are made beyond `max_series` (0: no limit), nor when the index has grown to
+  // `max_bytes`.
+  explicit SeriesIndex(uint64_t max_series, uint64_t max_bytes = UINT64_MAX)
+      : max_series_(max_series), max_bytes_(max_bytes) {}
 
   // Finds or creates; ResourceExhausted when the limit kept some from being created. `group_key`
   // 0: from job and instance.
@@ -88,7 +92,7 @@ class SeriesIndex : public PostingsSource {
   uint64_t size() const;
   uint64_t created() const;
   uint64_t refused() const;
-  uint64_t MemoryBytes() const;
+  uint64_t MemoryBytes() const { return bytes_.load(std::memory_order_relaxed); }
   uint32_t next_id() const;
   Cardinality Top(size_t limit) const;
   std::vector<std::string> Names() const;
@@ -127,6 +131,7 @@ class SeriesIndex : public PostingsSource {
 
   Series* At(uint32_t id) REQUIRES(mutex_);
   const Series* At(uint32_t id) const REQUIRES(mutex_);
+  void Prefetch(SeriesRef ref) const REQUIRES(mutex_);
   size_t Home(uint64_t low) const REQUIRES(mutex_);
   size_t Following(size_t slot) const REQUIRES(mutex_);
   uint32_t Find(uint64_t high, uint64_t low) const REQUIRES(mutex_);
@@ -142,7 +147,10 @@ class SeriesIndex : public PostingsSource {
   Selection MakeSelection(const Postings& ids) const;
   const uint32_t* PairIds(const Series& s) const REQUIRES(mutex_);
 
-  const uint64_t max_series_;
+  void MeasureMemory() REQUIRES(mutex_);
+
+  const uint64_t max_series_, max_bytes_;
+  std::atomic<uint64_t> bytes_{0};
   mutable Mutex mutex_;
   std::vector<std::unique_ptr<std::array<Series, kPage>>> pages_ GUARDED_BY(mutex_);
   std::vector<uint32_t> alive_in_page_ GUARDED_BY(mutex_);
@@ -162,6 +170,7 @@ class SeriesIndex : public PostingsSource {
   std::vector<Group> groups_ GUARDED_BY(mutex_);
   std::unordered_map<uint64_t, uint32_t> group_of_key_ GUARDED_BY(mutex_);
   uint64_t text_bytes_ GUARDED_BY(mutex_) = 0;
+  uint64_t postings_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t version_ GUARDED_BY(mutex_) = 0;
 };
 

@@ -1,4 +1,5 @@
-// Selecting series of the head: in order, with their label sets in one text.
+// What queries ask of the index: series in order, with their label sets in one text; names, values
+// and counts of labels.
 #include <algorithm>
 
 #include "tsdb/series_index.h"
@@ -7,6 +8,14 @@ namespace deckwatch::tsdb {
 
 namespace {
 constexpr size_t kAtOnce = 512;  // writers get their turn between
+
+void KeepLargest(size_t limit, std::vector<NameCount>* v) {
+  std::sort(v->begin(), v->end(), [](const NameCount& a, const NameCount& b) {
+    return a.count != b.count ? a.count > b.count : a.name < b.name;
+  });
+  if (v->size() > limit) v->resize(limit);
+}
+
 }  // namespace
 
 SeriesOrder SeriesIndex::Order(std::span<const uint32_t> ids) const {
@@ -79,6 +88,50 @@ Selection SeriesIndex::MakeSelection(const Postings& ids) const {
 Result<SelectionPtr> SeriesIndex::Select(const std::vector<Matcher>& matchers) const {
   TRY_ASSIGN(const Postings ids, SelectPostings(*this, matchers));
   return SelectionPtr(std::make_shared<const Selection>(MakeSelection(ids)));
+}
+
+std::vector<std::string> SeriesIndex::Names() const {
+  MutexLock lock(mutex_);
+  std::vector<std::string> out;
+  for (const auto& [name, values] : names_) out.push_back(name);
+  return out;
+}
+
+std::vector<std::string> SeriesIndex::Values(std::string_view name) const {
+  std::vector<std::string> out;
+  {
+    MutexLock lock(mutex_);
+    const auto it = names_.find(name);
+    if (it == names_.end()) return {};
+    for (const auto& [value, pair] : it->second.pair_of_value) out.emplace_back(value);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Cardinality SeriesIndex::Top(size_t limit) const {
+  Cardinality c;
+  {
+    MutexLock lock(mutex_);
+    c.series = alive_;
+    for (const auto& [name, values] : names_) {
+      uint64_t bytes = 0;
+      c.label_pairs += values.pair_of_value.size();
+      for (const auto& [value, pair] : values.pair_of_value) {
+        const uint64_t series = pairs_[pair].series.size();
+        bytes += series * value.size();
+        if (name == kMetricName) c.series_by_metric.push_back({std::string(value), series});
+        c.series_by_pair.push_back({name + "=" + std::string(value), series});
+      }
+      c.values_by_label.push_back({name, values.pair_of_value.size()});
+      c.bytes_by_label.push_back({name, bytes});
+    }
+  }
+  KeepLargest(limit, &c.series_by_metric);
+  KeepLargest(limit, &c.values_by_label);
+  KeepLargest(limit, &c.bytes_by_label);
+  KeepLargest(limit, &c.series_by_pair);
+  return c;
 }
 
 }  // namespace deckwatch::tsdb

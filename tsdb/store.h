@@ -28,6 +28,7 @@
 #include "tsdb/exemplars.h"
 #include "tsdb/history.h"
 #include "tsdb/kv.h"
+#include "tsdb/memory_budget.h"
 #include "tsdb/part_reader.h"
 #include "tsdb/planner.h"
 #include "tsdb/selection.h"
@@ -137,7 +138,9 @@ class Store : public Db {
   // ---- store_maintain.cc
   enum class SealMode { kDue, kAll };
   Status SealWindows(SealMode mode) REQUIRES(maintenance_turn_);
-  bool SealIsDue(const Window& window, uint64_t all_bytes) const;
+  uint64_t WindowBytes() const;
+  bool IsPressed() const;
+  bool IsOver(const Window& window) const;
   Status Seal(const WindowPtr& window) REQUIRES(maintenance_turn_);
   Status BuildWindowParts(const Window& window, std::vector<PartPtr>* parts);
   Result<PartPtr> MakePart(uint64_t id, PartLevel level,
@@ -162,6 +165,7 @@ class Store : public Db {
   void RemoveIdleSeries() REQUIRES(maintenance_turn_);
   std::string ScratchDirectory(uint64_t part) const;
   bool MayMerge() const;
+  bool KeepMerging() REQUIRES(maintenance_turn_);
   // ---- store_recover.cc
   void Fail(const char* what, const Status& cause);
   bool HasFailed() const { return failed_ || head_->failed() || parts_->failed(); }
@@ -180,12 +184,13 @@ class Store : public Db {
   friend class StoreSeriesSet;
 
   const DbOptions options_;
+  const MemoryBudget budget_;
   DiskGuard disk_;
   std::shared_ptr<BlockCache> cache_;
   std::unique_ptr<Kv> head_, parts_;
   FamilyPtr meta_, series_, state_;
   SeriesIndex index_;
-  mutable SelectionCache selections_{size_t{64} << 20};
+  mutable SelectionCache selections_;
   mutable Counters counters_;
   // The log refused a write or an fsync: nothing more is acknowledged until Recover.
   std::atomic<bool> failed_{false};
@@ -194,6 +199,7 @@ class Store : public Db {
 
   Mutex maintenance_turn_;
   std::set<uint64_t> unmergeable_ GUARDED_BY(maintenance_turn_);  // damaged, left as they are
+  bool idle_is_due_ GUARDED_BY(maintenance_turn_) = false;        // RemoveIdleSeries is
 
   Mutex turns_mutex_;
   std::vector<std::unique_ptr<Mutex>> turns_ GUARDED_BY(turns_mutex_);

@@ -115,7 +115,8 @@ Status Store::CleanTombstones() {
     const bool covered = std::any_of(v->tombstones.begin(), v->tombstones.end(),
                                      [&](const auto& t) { return t->Covers(*p); });
     if (!covered) continue;
-    TRY(MergeOnce({{p->id()}, p->meta().level}, [this] { return MayMerge(); }));
+    TRY(MergeOnce({{p->id()}, p->meta().level},
+                  [this]() REQUIRES(maintenance_turn_) { return KeepMerging(); }));
   }
   return DropStaleTombstones();
 }

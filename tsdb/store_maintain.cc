@@ -3,7 +3,9 @@
 // the write leaves an orphan family, one after it leaves clean-up undone; starting deals with both.
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <span>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -36,35 +38,47 @@ void Store::ReportCorruption(const Status& status) const {
 
 // ---- sealing
 
-bool Store::SealIsDue(const Window& window, uint64_t all_bytes) const {
-  if (!window.info().any_time() &&
-      window.info().end_ms + WindowGraceMs() <= options_.clock->WallMs()) {
-    return true;
+uint64_t Store::WindowBytes() const {
+  uint64_t n = 0;
+  const ViewPtr v = view();
+  for (const WindowPtr& w : v->windows) n += w->bytes();
+  return n;
+}
+
+// The windows have used up their share of the memory.
+bool Store::IsPressed() const {
+  return WindowBytes() > budget_.windows(index_.MemoryBytes());
+}
+
+// Its time has passed: what it would still get is the exception.
+bool Store::IsOver(const Window& window) const {
+  if (!window.info().any_time()) {
+    return window.info().end_ms + WindowGraceMs() <= options_.clock->WallMs();
   }
-  if (window.samples() == 0) return false;
-  if (all_bytes > static_cast<uint64_t>(options_.memory_bytes) / 4) return true;
-  return window.info().any_time() &&
+  return window.samples() > 0 &&
          options_.clock->MonotonicMs() - window.last_append_ms >= kIdleSealMs;
 }
 
 Status Store::SealWindows(SealMode mode) {
-  std::vector<WindowPtr> windows = view()->windows;
+  std::vector<std::pair<uint64_t, WindowPtr>> windows;
+  const ViewPtr v = view();
+  for (const WindowPtr& w : v->windows) windows.emplace_back(w->bytes(), w);
   // The largest first: under pressure it is the one that helps.
-  std::stable_sort(windows.begin(), windows.end(),
-                   [](const WindowPtr& a, const WindowPtr& b) { return a->bytes() > b->bytes(); });
+  std::ranges::stable_sort(windows, std::greater<>(), [](const auto& w) { return w.first; });
   bool sealed = false;
-  for (const WindowPtr& w : windows) {
-    uint64_t all_bytes = 0;
-    const ViewPtr v = view();
-    for (const WindowPtr& each : v->windows) all_bytes += each->bytes();
+  for (const auto& [bytes, w] : windows) {
     bool open;
     {
       MutexLock lock(mutex_);
       open = std::find(open_.begin(), open_.end(), w) != open_.end();
     }
     // One that is not open any more failed to seal before.
-    if (mode != SealMode::kAll && open && !SealIsDue(*w, all_bytes)) continue;
+    const bool over = IsOver(*w);
+    const bool due = over || (w->samples() > 0 && IsPressed());
+    if (mode != SealMode::kAll && open && !due) continue;
     TRY(Seal(w));
+    // After others, the series of a window are most likely still written to.
+    idle_is_due_ = idle_is_due_ || over;
     sealed = true;
   }
   // The log keeps the rows of sealed windows for as long as it is the only place of anything else.
@@ -311,20 +325,30 @@ bool Store::MayMerge() const {
   return !stopping_ && !failed_ && disk_.level() == DiskGuard::Level::kPlenty;
 }
 
+// Asked now and then by merges, which may take long: memory does not wait for them.
+bool Store::KeepMerging() {
+  if (IsPressed()) {
+    if (const Status s = SealWindows(SealMode::kDue); !s.ok()) {
+      LogError("windows cannot be sealed", {{"error", s}});
+      return false;
+    }
+  }
+  return MayMerge();
+}
+
 Status Store::Maintain() {
   MutexLock turn(maintenance_turn_);
   const DiskGuard::Level room = disk_.Check();
   TRY(Recover());
   TRY(ApplyRetention());
   if (room == DiskGuard::Level::kFull) return {};  // sealing gives room back, but takes it first
-  const uint64_t seals = counters_.seals;
   TRY(SealWindows(SealMode::kDue));
-  if (counters_.seals != seals) RemoveIdleSeries();
+  if (std::exchange(idle_is_due_, false)) RemoveIdleSeries();
   const ViewPtr v = view();
   for (const PartPtr& p : v->parts) p->ForgetUnused();
   if (!MayMerge()) return {};
   disk_.Refill();
-  TRY(MergeParts(MergeMode::kDue, [this] { return MayMerge(); }));
+  TRY(MergeParts(MergeMode::kDue, [this]() REQUIRES(maintenance_turn_) { return KeepMerging(); }));
   return DropStaleTombstones();
 }
 
@@ -333,7 +357,7 @@ Status Store::Compact() {
   TRY(CheckUsable());
   TRY(SealWindows(SealMode::kAll));
   TRY(ApplyRetention());
-  TRY(MergeParts(MergeMode::kAll, [this] { return MayMerge(); }));
+  TRY(MergeParts(MergeMode::kAll, [this]() REQUIRES(maintenance_turn_) { return KeepMerging(); }));
   return DropStaleTombstones();
 }
 

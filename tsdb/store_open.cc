@@ -73,10 +73,12 @@ Result<std::unique_ptr<Db>> Db::Open(const DbOptions& options) {
 
 Store::Store(const DbOptions& options)
     : options_(options),
+      budget_{.total = static_cast<uint64_t>(std::max<int64_t>(0, options.memory_bytes))},
       disk_(options.path,
             options.ballast_bytes < 0 && !options.background ? 0 : options.ballast_bytes,
             options.measure_disk),
-      index_(options.max_series),
+      index_(options.max_series, budget_.index()),
+      selections_(budget_.selections()),
       exemplars_(kMaxExemplars) {}
 
 Store::~Store() {
@@ -117,7 +119,7 @@ Status Store::Start() {
 }
 
 Status Store::OpenDatabases() {
-  cache_ = std::make_shared<BlockCache>(static_cast<size_t>(options_.memory_bytes / 4));
+  cache_ = std::make_shared<BlockCache>(budget_.blocks());
   Result<std::unique_ptr<Kv>> parts = Status::Internal("not opened");
   // Beside the head: each waits for the disk and has a processor to itself.
   std::jthread opening = StartThread("tsdb-open", [&](std::stop_token) {
@@ -323,7 +325,7 @@ void Store::RunMaintenance(std::stop_token stop) {
       never.WaitFor(idle, stop, kCheckDiskEveryMs, [] { return false; });
     }
     const int64_t now_ms = options_.clock->MonotonicMs();
-    if (!HasFailed() && now_ms - maintained_ms < kMaintainEveryMs) continue;
+    if (!HasFailed() && !IsPressed() && now_ms - maintained_ms < kMaintainEveryMs) continue;
     maintained_ms = now_ms;
     const Status s = Maintain();
     if (!s.ok() && s.code() != StatusCode::kCancelled && !recovering) {

@@ -40,10 +40,15 @@ DbStats Store::Stats() const {
                 .corruptions = c.corruptions};
   s.head_series = index_.size();
   s.head_groups = index_.GroupCount();
-  s.head_bytes = index_.MemoryBytes();
+  s.memory = {.limit = budget_.total,
+              .index = index_.MemoryBytes(),
+              .windows = WindowBytes(),
+              .blocks = cache_->UsedBytes(),
+              .selections = selections_.bytes(),
+              .write_buffers = head_->MemoryBytes() + parts_->MemoryBytes()};
+  s.head_bytes = s.memory.index + s.memory.windows;
   for (const WindowPtr& w : v->windows) {
     s.head_samples += w->samples();
-    s.head_bytes += w->bytes();
     s.head_min_ms = std::min(s.head_min_ms, w->min_ms());
     s.head_max_ms = std::max(s.head_max_ms, w->max_ms());
   }

@@ -54,8 +54,12 @@ Status Store::CheckUsable() const {
 
 Status Store::CheckTakesSamples() const {
   TRY(CheckUsable());
-  if (disk_.level() != DiskGuard::Level::kFull) return {};
-  return Status::Unavailable("the store takes no samples: the disk is full");
+  if (disk_.level() == DiskGuard::Level::kFull) {
+    return Status::Unavailable("the store takes no samples: the disk is full");
+  }
+  if (index_.MemoryBytes() + WindowBytes() <= budget_.head_at_most()) return {};
+  return Status::Unavailable(
+      "the store takes no samples: its memory is full until some are sealed");
 }
 
 Mutex& Store::Turn(uint32_t group) {
@@ -309,7 +313,9 @@ void Store::AppendPending(const std::vector<Pending>& pending, CommitScope* scop
     Window* window = scope->Find(RangeOf(first.t_ms, scope->now_ms));
     GroupWindow& group = window->Group(first.group);
     window->Cover(first.t_ms);  // first: a reader that has seen the row must find the window again
+    const uint64_t bytes = group.bytes();
     group.AppendRow(first.t_ms, row, &counts, &record);
+    window->Grew(group.bytes() - bytes);
     if (record.empty()) continue;
     scope->batch.Put(window->rows(), RowKey(index_.GroupKey(first.group), group.NextRecord()),
                      record);

@@ -8,7 +8,10 @@ GroupWindow& Window::Group(uint32_t group) {
   Load(group);
   MutexLock lock(mutex_);
   if (group >= groups_.size()) groups_.resize(group + 1);
-  if (groups_[group] == nullptr) groups_[group] = std::make_unique<GroupWindow>();
+  if (groups_[group] == nullptr) {
+    groups_[group] = std::make_unique<GroupWindow>();
+    Grew(groups_[group]->bytes());
+  }
   return *groups_[group];
 }
 
@@ -43,7 +46,11 @@ void Window::Load(uint32_t group) const {
   }
   auto loaded = std::make_unique<GroupWindow>();
   read_(group, loaded.get());
-  if (loaded->samples() > 0) Cover(loaded->min_ms()), Cover(loaded->max_ms());
+  if (loaded->samples() > 0) {
+    Cover(loaded->min_ms());
+    Cover(loaded->max_ms());
+    Grew(loaded->bytes());
+  }
   {
     MutexLock lock(mutex_);
     if (group >= groups_.size()) groups_.resize(group + 1);
@@ -104,11 +111,6 @@ void Window::Close() {
 uint64_t Window::samples() const {
   uint64_t n = 0;
   for (const auto& [id, g] : Groups()) n += g->samples();
-  return n;
-}
-uint64_t Window::bytes() const {
-  uint64_t n = 0;
-  for (const auto& [id, g] : Groups()) n += g->bytes();
   return n;
 }
 void Window::Cover(int64_t t_ms) const {

@@ -121,7 +121,7 @@ class GroupWindow {
   LateSamples late_ GUARDED_BY(mutex_);
   uint32_t next_record_ = 0;
   std::atomic<uint64_t> samples_{0};
-  std::atomic<uint64_t> bytes_{0};
+  std::atomic<uint64_t> bytes_{sizeof(GroupWindow)};
   std::atomic<int64_t> min_ms_{INT64_MAX};
   std::atomic<int64_t> max_ms_{INT64_MIN};
 };
@@ -158,7 +158,8 @@ class Window {
   void Close();
 
   uint64_t samples() const;
-  uint64_t bytes() const;
+  uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  void Grew(uint64_t bytes) const { bytes_.fetch_add(bytes, std::memory_order_relaxed); }
   // The range of what was appended, kept by the writers; all that is possible while groups are
   // still unread.
   int64_t min_ms() const {
@@ -188,6 +189,7 @@ class Window {
   std::function<void(uint32_t, GroupWindow*)> read_;  // set before the window is shared
   int writers_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
+  mutable std::atomic<uint64_t> bytes_{0};
   mutable std::atomic<int64_t> min_ms_{INT64_MAX};
   mutable std::atomic<int64_t> max_ms_{INT64_MIN};
   mutable std::atomic<int64_t> unread_min_ms_{INT64_MAX};

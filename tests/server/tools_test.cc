@@ -27,13 +27,14 @@ TEST(Flags, AreThoseOfPrometheusInBothForms) {
   const Invocation i =
       Parse({"--config.file=a.yml", "--storage.tsdb.path", "/data",
              "--storage.tsdb.retention.time=100y", "--storage.tsdb.retention.size", "512MB",
-             "--web.enable-lifecycle", "--web.listen-address=:1",
+             "--storage.memory=2GB", "--web.enable-lifecycle", "--web.listen-address=:1",
              "--web.listen-address=127.0.0.1:2", "--query.max-concurrency=4", "--log.level=debug"});
   ASSERT_EQ(i.kind, Invocation::Kind::kServe) << i.output;
   EXPECT_EQ(i.serve.config_file, "a.yml");
   EXPECT_EQ(i.serve.storage_path, "/data");
   EXPECT_EQ(i.serve.retention_ms, 100LL * 365 * 86'400'000);
   EXPECT_EQ(i.serve.retention_bytes, 512LL << 20);
+  EXPECT_EQ(i.serve.memory_bytes, 2LL << 30);
   EXPECT_TRUE(i.serve.enable_lifecycle);
   EXPECT_FALSE(i.serve.enable_admin_api);
   EXPECT_THAT(i.serve.listen_addresses, ElementsAre(":1", "127.0.0.1:2"));
