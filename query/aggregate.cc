@@ -1,5 +1,6 @@
 #include "query/aggregate.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -208,10 +209,14 @@ class FoldingAggregator : public Aggregator {
 
   void FoldCount(const StepVector& v, size_t row, size_t base) {
     const uint8_t* cells = v.Cells(row);
+    const bool group = e_.aggregate == AggregateOp::kGroup;
+    double* values = &value_[base];
+    uint8_t* flags = &flags_[base];
+    static_assert(kSeen == 1);
+    for (size_t s = 0; s < steps_; ++s) flags[s] |= static_cast<uint8_t>(cells[s] != kAbsent);
     for (size_t s = 0; s < steps_; ++s) {
-      if (cells[s] == kAbsent) continue;
-      value_[base + s] = e_.aggregate == AggregateOp::kGroup ? 1 : value_[base + s] + 1;
-      flags_[base + s] |= kSeen;
+      const double present = cells[s] != kAbsent ? 1 : 0;
+      values[s] = group ? std::max(values[s], present) : values[s] + present;
     }
   }
 
@@ -232,7 +237,7 @@ class FoldingAggregator : public Aggregator {
     });
   }
 
-  void FoldHistogram(const Histogram& h, const Labels& labels, size_t i) {
+  void FoldHistogram(const Histogram& h, LabelsView labels, size_t i) {
     const bool seen = Seen(i);
     flags_[i] |= kSeen | kHasHistogram;
     if (histograms_.size() < value_.size()) histograms_.resize(value_.size());
@@ -249,7 +254,7 @@ class FoldingAggregator : public Aggregator {
     fold->not_reset_seen |= h.hint == CounterResetHint::kNotReset;
   }
 
-  void AddToFold(const Histogram& h, const Labels& labels, size_t i, HistogramFold* fold) {
+  void AddToFold(const Histogram& h, LabelsView labels, size_t i, HistogramFold* fold) {
     const Position pos = e_.lhs->pos;
     const auto note = [&](const HistogramOpResult& r) {
       if (!r.compatible) {

@@ -64,14 +64,14 @@ class Output {
   explicit Output(size_t steps) : v_(steps) {}
   size_t Row(SeriesInfo info) {
     bool added = false;
-    const size_t row = index_.Insert(std::string(info.labels.encoded()), &added);
+    const size_t row = index_.Insert(info.labels.encoded(), &added);
     if (added) v_.AddRow(std::move(info));
     return row;
   }
   // False when there is such a row already.
   bool NewRow(SeriesInfo info, size_t* row) {
     bool added = false;
-    *row = index_.Insert(std::string(info.labels.encoded()), &added);
+    *row = index_.Insert(info.labels.encoded(), &added);
     if (added) v_.AddRow(std::move(info));
     return added;
   }
@@ -215,7 +215,7 @@ class PairMatcher {
     return {};
   }
 
-  const Labels& LabelsOfRow(const StepVector& v, size_t row, const StepVector& other,
+  LabelsView LabelsOfRow(const StepVector& v, size_t row, const StepVector& other,
                             size_t other_row, Labels* buffer) const {
     if (row != kFill) return v.series[row].labels;
     *buffer = SignatureOf(m_).Apply(other.series[other_row].labels);
@@ -230,8 +230,8 @@ class PairMatcher {
 
   SeriesInfo ResultSeries(size_t l, size_t r) const {
     Labels many_buffer, one_buffer;
-    const Labels& many = LabelsOfRow(many_, l, one_, r, &many_buffer);
-    const Labels& one = LabelsOfRow(one_, r, many_, l, &one_buffer);
+    const LabelsView many = LabelsOfRow(many_, l, one_, r, &many_buffer);
+    const LabelsView one = LabelsOfRow(one_, r, many_, l, &one_buffer);
     SeriesInfo info{result_labels_.Apply(many), false};
     if (!m_.include.empty()) {
       LabelsBuilder b(info.labels);

@@ -60,7 +60,7 @@ std::vector<ResultSeries> ToSeries(StepVector&& v, const StepRange& steps) {
   out.reserve(v.size());
   for (size_t row = 0; row < v.size(); ++row) {
     ResultSeries s;
-    s.labels = std::move(v.series[row].labels);
+    s.labels = std::move(v.series[row].labels).Take();
     const uint8_t* cells = v.Cells(row);
     const auto count = v.steps - static_cast<size_t>(std::count(cells, cells + v.steps, kAbsent));
     const bool histograms = std::find(cells, cells + v.steps, kHistogram) != cells + v.steps;
@@ -124,7 +124,7 @@ class Run {
       cached.Look();  // the wait may have been long
       TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
       QueryContext ctx{options_,     *querier, pool_,   budget_, steps, step_ms,
-                       lookback_ms_, {},       nullptr, 0,       {}};
+                       lookback_ms_, {},       nullptr, 0,       {},    {}};
       if (query_.trace) ctx.trace = &result.trace;
       FindStatisticsOnly(*expr, false, &ctx.statistics_only);
       prepared_ns = options_.clock->MonotonicNs();

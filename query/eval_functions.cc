@@ -226,8 +226,8 @@ Result<StepVector> Evaluator::Sort(const Expr& e, const StepRange& steps) {
   } else {
     const bool descending = id == FunctionId::kSortByLabelDesc;
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      const Labels& x = v.series[descending ? b : a].labels;
-      const Labels& y = v.series[descending ? a : b].labels;
+      const LabelsView x = v.series[descending ? b : a].labels;
+      const LabelsView y = v.series[descending ? a : b].labels;
       for (size_t i = 1; i < e.args.size(); ++i) {
         const std::string& name = Unwrap(*e.args[i]).string;
         if (const int c = CompareNatural(x.Get(name), y.Get(name)); c != 0) return c < 0;

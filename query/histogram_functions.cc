@@ -63,14 +63,14 @@ std::vector<HistogramSeries> GroupHistograms(QueryContext& ctx, const StepVector
   std::vector<HistogramSeries> out;
   LabelIndex index;
   LabelsBuilder builder;
-  const auto find = [&](const Labels& labels) -> HistogramSeries& {
+  const auto find = [&](LabelsView labels) -> HistogramSeries& {
     bool added = false;
-    const size_t i = index.Insert(std::string(labels.encoded()), &added);
-    if (added) out.push_back({labels, true, HistogramSeries::kNone, {}});
+    const size_t i = index.Insert(labels.encoded(), &added);
+    if (added) out.push_back({Labels(labels), true, HistogramSeries::kNone, {}});
     return out[i];
   };
   for (size_t row = 0; row < v.size(); ++row) {
-    const Labels& labels = v.series[row].labels;
+    const LabelsView labels = v.series[row].labels;
     bool floats = false, histograms = false;
     for (size_t i = 0; i < v.steps; ++i) {
       floats |= v.Cells(row)[i] == kFloat;
@@ -126,7 +126,7 @@ class Rows {
     SeriesInfo info{labels, false};
     DropName(ctx_, &info);
     bool added = false;
-    const size_t row = index_.Insert(std::string(info.labels.encoded()), &added);
+    const size_t row = index_.Insert(info.labels.encoded(), &added);
     if (added) out_.AddRow(std::move(info));
     if (out_.Cells(row)[step] != kAbsent) {
       return ExecutionError("vector cannot contain metrics with the same labelset");

@@ -28,7 +28,7 @@ bool ShowsResetHints(FunctionId id) {
          id == FunctionId::kFirstOverTime || id == FunctionId::kLastOverTime;
 }
 
-Status PrependPrevious(QueryContext& ctx, const Labels& labels, Columns* columns) {
+Status PrependPrevious(QueryContext& ctx, LabelsView labels, Columns* columns) {
   constexpr int64_t kOldestMs = 2 * 3'600'000;  // what a chunk of Prometheus's spans
   const HistogramPtr& first = columns->histogram.front();
   if (first == nullptr || first->hint != CounterResetHint::kUnknown) return {};
@@ -40,10 +40,8 @@ Status PrependPrevious(QueryContext& ctx, const Labels& labels, Columns* columns
   hints.latest_only = true;
   const int64_t t_ms = columns->t_ms.front();
   TRY_ASSIGN(const auto set, ctx.querier.Select(t_ms - kOldestMs, t_ms - 1, matchers, hints));
-  Labels found;
   for (size_t i = 0; i < set->size(); ++i) {
-    found = Labels(set->LabelsAt(i));
-    if (found != labels) continue;
+    if (set->LabelsAt(i) != labels) continue;
     Columns before;
     TRY(set->Read(i, &before));
     ctx.budget.CountRead(before.size());

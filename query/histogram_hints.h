@@ -19,6 +19,6 @@ bool ShowsResetHints(FunctionId id);
 
 // Puts the sample before the first one, if it is a histogram and not too old, in front of the
 // columns of the series with these labels, so that the first one's hint can be told.
-Status PrependPrevious(QueryContext& ctx, const Labels& labels, Columns* columns);
+Status PrependPrevious(QueryContext& ctx, LabelsView labels, Columns* columns);
 
 }  // namespace deckwatch::query

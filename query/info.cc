@@ -155,7 +155,7 @@ class InfoJoin {
   }
 
   Status Join(size_t row, size_t step) {
-    const Labels& labels = base_.series[row].labels;
+    const LabelsView labels = base_.series[row].labels;
     if (ignored_[row]) return Emit(labels, row, step);
     const std::string identity(Identity().Apply(labels).encoded());
     LabelsBuilder added;
@@ -164,7 +164,7 @@ class InfoJoin {
       const auto it = current_.find({name, identity});
       if (it == current_.end()) continue;
       any = true;
-      for (LabelRef l : info_.series[it->second].labels) {
+      for (LabelRef l : info_.series[it->second].labels.view()) {
         if (l.name == kMetricName || !Wanted(l.name)) continue;
         const std::string_view other = added.Get(l.name);
         if (!other.empty() && other != l.value) {
@@ -182,10 +182,10 @@ class InfoJoin {
     return Emit(result.Build(), row, step);
   }
 
-  Status Emit(const Labels& labels, size_t row, size_t step) {
+  Status Emit(LabelsView labels, size_t row, size_t step) {
     bool added = false;
-    const size_t to = index_.Insert(std::string(labels.encoded()), &added);
-    if (added) out_.AddRow({labels, base_.series[row].drop_name});
+    const size_t to = index_.Insert(labels.encoded(), &added);
+    if (added) out_.AddRow({Labels(labels), base_.series[row].drop_name});
     if (out_.Cells(to)[step] != kAbsent) {
       return ExecutionError("vector cannot contain metrics with the same labelset");
     }

@@ -7,6 +7,11 @@
 namespace deckwatch::query {
 
 namespace {
+class Trusted : public LabelsView {
+ public:
+  explicit Trusted(std::string_view encoded) : LabelsView(encoded) {}
+};
+
 void Normalize(std::vector<std::string>* names) {
   std::sort(names->begin(), names->end());
   names->erase(std::unique(names->begin(), names->end()), names->end());
@@ -33,8 +38,10 @@ void Projection::Encode(LabelsView labels, std::string* out) const {
   if (keep_ && names_.empty()) return;
   auto name = names_.begin();
   for (LabelRef l : labels) {
-    while (name != names_.end() && *name < l.name) ++name;
-    const bool named = name != names_.end() && *name == l.name;
+    int order = 1;
+    while (name != names_.end() && (order = name->compare(l.name)) < 0) ++name;
+    if (keep_ && name == names_.end()) return;
+    const bool named = name != names_.end() && order == 0;
     if (named != keep_) continue;
     PutString(out, l.name);
     PutString(out, l.value);
@@ -52,10 +59,34 @@ Labels DropMetadataLabels(LabelsView labels) {
   return kWithoutMetadata.Apply(labels);
 }
 
-size_t LabelIndex::Insert(const std::string& encoded, bool* added) {
-  const auto [it, inserted] = index_.try_emplace(encoded, index_.size());
-  if (added != nullptr) *added = inserted;
-  return it->second;
+size_t LabelIndex::Insert(std::string_view encoded, bool* added) {
+  if (2 * keys_.size() >= places_.size()) Grow();
+  const auto hash = static_cast<uint32_t>(Trusted(encoded).Hash());
+  const size_t mask = places_.size() - 1;
+  size_t at = hash & mask;
+  for (; places_[at].number != 0; at = (at + 1) & mask) {
+    if (places_[at].hash == hash && keys_[places_[at].number - 1] == encoded) break;
+  }
+  const bool found = places_[at].number != 0;
+  if (!found) {
+    keys_.emplace_back(encoded);
+    places_[at] = {hash, static_cast<uint32_t>(keys_.size())};
+  }
+  if (added != nullptr) *added = !found;
+  return places_[at].number - 1;
+}
+
+void LabelIndex::Grow() {
+  constexpr size_t kFirst = 64;
+  std::vector<Place> old(std::max(kFirst, 2 * places_.size()));
+  old.swap(places_);
+  const size_t mask = places_.size() - 1;
+  for (const Place& p : old) {
+    if (p.number == 0) continue;
+    size_t at = p.hash & mask;
+    while (places_[at].number != 0) at = (at + 1) & mask;
+    places_[at] = p;
+  }
 }
 
 std::string BracedString(LabelsView labels) {
@@ -67,13 +98,6 @@ std::string BracedString(LabelsView labels) {
   }
   return out + "}";
 }
-
-namespace {
-class Trusted : public LabelsView {
- public:
-  explicit Trusted(std::string_view encoded) : LabelsView(encoded) {}
-};
-}  // namespace
 
 Labels LabelsOf(std::string_view encoded) {
   return Labels(Trusted(encoded));

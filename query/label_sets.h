@@ -2,9 +2,10 @@
 // encoded bytes: a subset of a label set's pairs, in order, is the encoding of a label set.
 #pragma once
 
+#include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/labels.h"
@@ -38,11 +39,18 @@ Labels DropMetadataLabels(LabelsView labels);
 class LabelIndex {
  public:
   // The number of `encoded`; `*added` tells whether it is new.
-  size_t Insert(const std::string& encoded, bool* added = nullptr);
-  size_t size() const { return index_.size(); }
+  size_t Insert(std::string_view encoded, bool* added = nullptr);
+  size_t size() const { return keys_.size(); }
 
  private:
-  std::unordered_map<std::string, size_t> index_;
+  struct Place {
+    uint32_t hash = 0;
+    uint32_t number = 0;  // from 1 on; 0: free
+  };
+  void Grow();
+
+  std::vector<Place> places_;     // open addressing, at most half full
+  std::deque<std::string> keys_;  // by number - 1
 };
 
 // `{__name__="up", job="a"}`: all labels alike, as Prometheus's errors print them.

@@ -16,7 +16,7 @@ Status MergeEqualSeries(StepVector* v) {
   bool any = false;
   for (size_t row = 0; row < v->size(); ++row) {
     bool added = false;
-    const size_t i = index.Insert(std::string(v->series[row].labels.encoded()), &added);
+    const size_t i = index.Insert(v->series[row].labels.encoded(), &added);
     if (added) row_of.push_back(row);
     first[row] = row_of[i];
     any |= !added;

@@ -1,7 +1,9 @@
 // What every part of one query's evaluation shares.
 #pragma once
 
+#include <memory>
 #include <unordered_set>
+#include <vector>
 
 #include "base/executor.h"
 #include "base/storage.h"
@@ -25,6 +27,8 @@ struct QueryContext {
   int trace_depth = 0;
   // Selectors of whose histograms only count and sum are looked at.
   std::unordered_set<const Expr*> statistics_only;
+  // What was selected so far: rows look at its labels until the query ends.
+  std::vector<std::unique_ptr<SeriesSet>> selected;
 
   // Accounts for `v` as it now is.
   Status Hold(StepVector* v) { return budget.Hold(v->SampleCount(), v->Bytes(), &v->charge); }

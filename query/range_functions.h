@@ -28,6 +28,7 @@ struct FloatSamples {
   const int64_t* start_ms = nullptr;
   size_t size = 0;
   const Window* window = nullptr;  // one per step
+  bool constant = false;           // every value has the same bits
 };
 struct HistogramSamples {
   const int64_t* t_ms = nullptr;
@@ -37,12 +38,16 @@ struct HistogramSamples {
   const Window* window = nullptr;
 };
 
-// What extrapolating a counter's increase to its window takes from the times of the samples alone.
+// What extrapolating a counter's increase to its windows takes from the times of the samples alone,
+// in columns over the steps. Steps with less than two samples have no `factor` (0).
 struct RateGeometry {
-  double sampled_s = 0;   // between first and last sample; 0 where there are less than two
-  double to_start_s = 0;  // how far the increase reaches before the first sample …
-  double to_end_s = 0;    // … and behind the last
-  double factor = 0;      // (sampled + to_start + to_end) / sampled, per second where asked for
+  std::vector<uint32_t> first, last;  // samples
+  std::vector<double> sampled_s;      // between first and last sample
+  std::vector<double> to_start_s;     // how far the increase reaches before the first sample …
+  std::vector<double> to_end_s;       // … and behind the last
+  std::vector<double>
+      factor;                 // (sampled + to_start + to_end) / sampled, per second where asked for
+  std::vector<uint8_t> cell;  // kFloat where there is a factor
 };
 
 // Names the windows of a series. Equal numbers: equal windows; a few are in use at a time, each in
@@ -56,7 +61,7 @@ struct WindowsId {
 struct RangeScratch {
   struct Geometry {
     uint64_t windows = 0;  // the number of those it belongs to
-    std::vector<RateGeometry> steps;
+    RateGeometry of_steps;
   };
   std::vector<uint32_t> indexes;
   std::vector<double> values;

@@ -5,6 +5,7 @@
 // resets, and most have none.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "query/histogram_math.h"
 #include "query/range_functions.h"
@@ -102,71 +103,107 @@ bool Prepare(const RangeCall& call, const Samples& s, size_t step, bool is_count
   return x->intervals > 0;
 }
 
+RateGeometry GeometryOf(const RangeCall& call, bool per_second) {
+  const size_t n = call.steps.size();
+  RateGeometry g;
+  g.first.assign(n, 0), g.last.assign(n, 0), g.cell.assign(n, kAbsent);
+  g.sampled_s.assign(n, 0), g.to_start_s.assign(n, 0), g.to_end_s.assign(n, 0);
+  g.factor.assign(n, 0);
+  for (size_t i = 0; i < n; ++i) {
+    const Window w = call.floats.window[i];
+    if (w.size() < 2) continue;
+    const int64_t first_ms = call.floats.t_ms[w.begin], last_ms = call.floats.t_ms[w.end - 1];
+    const double sampled_s = Seconds(last_ms - first_ms);
+    double to_start_s = Seconds(first_ms - (call.end_ms[i] - call.range_ms));
+    double to_end_s = Seconds(call.end_ms[i] - last_ms);
+    const double average_s = sampled_s / (w.size() - 1);
+    const double threshold_s = average_s * 1.1;
+    if (to_start_s >= threshold_s) to_start_s = average_s / 2;
+    if (to_end_s >= threshold_s) to_end_s = average_s / 2;
+    g.first[i] = w.begin, g.last[i] = w.end - 1, g.cell[i] = kFloat;
+    g.sampled_s[i] = sampled_s, g.to_start_s[i] = to_start_s, g.to_end_s[i] = to_end_s;
+    g.factor[i] = (sampled_s + to_start_s + to_end_s) / sampled_s;
+    if (per_second) g.factor[i] /= Seconds(call.range_ms);
+  }
+  return g;
+}
+
 // The geometry of all windows, worked out once for all series that are scraped at the same times.
-const std::vector<RateGeometry>& Geometry(RangeCall& call, bool per_second) {
+const RateGeometry& Geometry(RangeCall& call, bool per_second) {
   std::vector<RangeScratch::Geometry>& all = call.scratch->geometry;
   if (all.size() <= call.windows.slot) all.resize(call.windows.slot + 1);
   RangeScratch::Geometry& known = all[call.windows.slot];
-  std::vector<RateGeometry>& out = known.steps;
-  if (known.windows == call.windows.number) return out;
-  known.windows = call.windows.number;
-  out.assign(call.steps.size(), {});
-  for (size_t i = 0; i < out.size(); ++i) {
-    const Window w = call.floats.window[i];
-    if (w.size() < 2) continue;
-    RateGeometry& g = out[i];
-    const int64_t first_ms = call.floats.t_ms[w.begin], last_ms = call.floats.t_ms[w.end - 1];
-    g.sampled_s = Seconds(last_ms - first_ms);
-    g.to_start_s = Seconds(first_ms - (call.end_ms[i] - call.range_ms));
-    g.to_end_s = Seconds(call.end_ms[i] - last_ms);
-    const double average_s = g.sampled_s / (w.size() - 1);
-    const double threshold_s = average_s * 1.1;
-    if (g.to_start_s >= threshold_s) g.to_start_s = average_s / 2;
-    if (g.to_end_s >= threshold_s) g.to_end_s = average_s / 2;
-    g.factor = (g.sampled_s + g.to_start_s + g.to_end_s) / g.sampled_s;
-    if (per_second) g.factor /= Seconds(call.range_ms);
+  if (known.windows != call.windows.number) {
+    known.windows = call.windows.number;
+    known.of_steps = GeometryOf(call, per_second);
   }
-  return out;
+  return known.of_steps;
+}
+
+// increase[i] of each window: last - first, and for counters the value before each reset inside.
+template <bool kCounter>
+void Increases(RangeCall& call, const RateGeometry& g, double* increase) {
+  const FloatSamples& s = call.floats;
+  const size_t n = g.cell.size();
+  for (size_t i = 0; i < n; ++i) increase[i] = s.value[g.last[i]] - s.value[g.first[i]];
+  if (!kCounter) return;
+  unsigned any = 0;
+  for (size_t i = 1; i < s.size; ++i) any |= s.value[i] < s.value[i - 1] ? 1u : 0u;
+  if (any == 0) return;
+  std::vector<uint32_t>& resets = call.scratch->indexes;
+  FindIndexes(
+      s.size, [&](uint32_t i) { return s.value[i] < s.value[i - 1]; }, &resets);
+  auto reset = resets.begin();
+  for (size_t i = 0; i < n; ++i) {
+    if (g.cell[i] == kAbsent) continue;
+    while (reset != resets.end() && *reset <= g.first[i]) ++reset;
+    for (auto r = reset; r != resets.end() && *r <= g.last[i]; ++r) {
+      increase[i] += s.value[*r - 1];
+    }
+  }
+}
+
+// Where the slope of a counter meets zero inside the reach before the first sample, the increase
+// begins there. That is rare and takes a division: it is ruled out for all steps at once, with a
+// margin for rounding, and looked at closely where it is not.
+void StartAtZero(const RangeCall& call, const RateGeometry& g, const double* increase,
+                 bool per_second, double* out) {
+  const double* value = call.floats.value;
+  const auto may_meet_zero = [&](size_t i) {
+    const double first = value[g.first[i]];
+    return static_cast<unsigned>(increase[i] > 0) & static_cast<unsigned>(first >= 0) &
+           static_cast<unsigned>(
+               !(first * g.sampled_s[i] > g.to_start_s[i] * increase[i] * 1.000001));
+  };
+  const size_t n = g.cell.size();
+  unsigned any = 0;
+  for (size_t i = 0; i < n; ++i) any |= may_meet_zero(i);
+  if (any == 0) return;
+  for (size_t i = 0; i < n; ++i) {
+    if (g.cell[i] == kAbsent || may_meet_zero(i) == 0) continue;
+    const double to_zero_s = g.sampled_s[i] * (value[g.first[i]] / increase[i]);
+    if (!(to_zero_s < g.to_start_s[i])) continue;
+    double factor = (g.sampled_s[i] + to_zero_s + g.to_end_s[i]) / g.sampled_s[i];
+    if (per_second) factor /= Seconds(call.range_ms);
+    out[i] = increase[i] * factor;
+  }
 }
 
 // Series of floats whose start times are not known or not looked at: all but the increase and the
 // point where a counter was zero depends on times alone.
 template <bool kCounter, bool kPerSecond>
 void PlainRate(RangeCall& call) {
-  const FloatSamples& s = call.floats;
-  const double range_s = Seconds(call.range_ms);
-  const std::vector<RateGeometry>& geometry = Geometry(call, kPerSecond);
-  std::vector<uint32_t>& resets = call.scratch->indexes;
-  resets.clear();
-  if (kCounter) {
-    FindIndexes(
-        s.size, [&](uint32_t i) { return s.value[i] < s.value[i - 1]; }, &resets);
-  }
-  auto reset = resets.begin();
+  const RateGeometry& g = Geometry(call, kPerSecond);
+  const size_t n = g.cell.size();
   double* out = call.out->Values(call.row);
-  uint8_t* cells = call.out->Cells(call.row);
-  for (size_t i = 0; i < geometry.size(); ++i) {
-    const RateGeometry& g = geometry[i];
-    if (g.sampled_s == 0) continue;
-    const Window w = s.window[i];
-    const double first = s.value[w.begin];
-    double increase = s.value[w.end - 1] - first;
-    while (reset != resets.end() && *reset <= w.begin) ++reset;
-    for (auto r = reset; r != resets.end() && *r < w.end; ++r) increase += s.value[*r - 1];
-    double factor = g.factor;
-    // Where the slope meets zero inside the reach before the first sample, it ends there. That is
-    // rare and takes a division: rule it out first, with a margin for rounding.
-    if (kCounter && increase > 0 && first >= 0 &&
-        !(first * g.sampled_s > g.to_start_s * increase * 1.000001)) {
-      const double to_zero_s = g.sampled_s * (first / increase);
-      if (to_zero_s < g.to_start_s) {
-        factor = (g.sampled_s + to_zero_s + g.to_end_s) / g.sampled_s;
-        if (kPerSecond) factor /= range_s;
-      }
-    }
-    out[i] = increase * factor;
-    cells[i] = kFloat;
-  }
+  std::memcpy(call.out->Cells(call.row), g.cell.data(), n);
+  // No increase at all: what the row holds already, 0, times a positive factor.
+  if (call.floats.constant && std::isfinite(call.floats.value[0])) return;
+  std::vector<double>& increase = call.scratch->values;
+  increase.resize(n);
+  Increases<kCounter>(call, g, increase.data());
+  for (size_t i = 0; i < n; ++i) out[i] = increase[i] * g.factor[i];
+  if (kCounter) StartAtZero(call, g, increase.data(), kPerSecond, out);
 }
 
 template <bool kCounter, bool kPerSecond>

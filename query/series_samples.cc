@@ -1,6 +1,6 @@
 #include "query/series_samples.h"
 
-#include <algorithm>
+#include <cstring>
 
 namespace deckwatch::query {
 
@@ -19,6 +19,11 @@ void Slide(const int64_t* t_ms, size_t size, const std::vector<int64_t>& end_ms,
   }
 }
 
+// Whether all values have the same bits.
+bool IsConstant(const std::vector<double>& v) {
+  return v.empty() || std::memcmp(v.data(), v.data() + 1, (v.size() - 1) * sizeof v[0]) == 0;
+}
+
 bool AnyStale(const std::vector<double>& values) {
   bool any = false;
   for (double v : values) any |= IsStale(v);
@@ -30,12 +35,19 @@ bool AnyStale(const std::vector<double>& values) {
 void SeriesSamples::Load(const Columns& columns, bool with_start_times) {
   with_start_times = with_start_times && !columns.start_ms.empty();
   histograms_ = {};
-  if (!columns.histogram.empty() || AnyStale(columns.value)) {
+  const bool constant = IsConstant(columns.value);
+  const bool stale = constant ? !columns.empty() && IsStale(columns.value[0])  //
+                              : AnyStale(columns.value);
+  if (!columns.histogram.empty() || stale) {
     Split(columns, with_start_times);
     return;
   }
-  floats_ = {columns.t_ms.data(), columns.value.data(),
-             with_start_times ? columns.start_ms.data() : nullptr, columns.size(), nullptr};
+  floats_ = {columns.t_ms.data(),
+             columns.value.data(),
+             with_start_times ? columns.start_ms.data() : nullptr,
+             columns.size(),
+             nullptr,
+             constant};
 }
 
 void SeriesSamples::Split(const Columns& columns, bool with_start_times) {
@@ -54,39 +66,32 @@ void SeriesSamples::Split(const Columns& columns, bool with_start_times) {
       float_start_.push_back(start_ms);
     }
   }
-  floats_ = {float_t_.data(), float_value_.data(), with_start_times ? float_start_.data() : nullptr,
-             float_t_.size(), nullptr};
+  floats_ = {float_t_.data(),
+             float_value_.data(),
+             with_start_times ? float_start_.data() : nullptr,
+             float_t_.size(),
+             nullptr,
+             IsConstant(float_value_)};
   histograms_ = {histogram_t_.data(), histogram_value_.data(),
                  with_start_times ? histogram_start_.data() : nullptr, histogram_t_.size(),
                  nullptr};
 }
 
-SeriesSamples::Known* SeriesSamples::FindKnown() {
-  const auto same = [this](const Known& k) {
-    return std::equal(k.t_ms.begin(), k.t_ms.end(), floats_.t_ms, floats_.t_ms + floats_.size);
-  };
-  for (size_t i = 0; i < known_.size(); ++i) {
-    Known& known = known_[(windows_.slot + i) % known_.size()];  // the last one first
-    if (same(known)) return &known;
-  }
-  return nullptr;
-}
-
 void SeriesSamples::SetWindows(const std::vector<int64_t>& end_ms, int64_t before_ms,
                                int64_t after_ms) {
-  constexpr size_t kMaxKnown = 64, kMaxKnownSteps = size_t{1} << 16;
-  Known* known = FindKnown();
-  if (known == nullptr) {
-    const size_t room = std::clamp<size_t>(kMaxKnownSteps / end_ms.size(), 1, kMaxKnown);
-    if (known_.size() < room) known_.emplace_back();
-    known = &known_[numbers_ % known_.size()];  // the first ones in turn
-    known->t_ms.assign(floats_.t_ms, floats_.t_ms + floats_.size);
-    Slide(floats_.t_ms, floats_.size, end_ms, before_ms, after_ms, &known->windows);
-    known->number = ++numbers_;
+  if (!known_) known_.emplace(RoomForTimes(end_ms.size()));
+  const auto found = known_->Find(floats_.t_ms, floats_.size);
+  Windows& windows = *found.value;
+  if (!found.known) {
+    Slide(floats_.t_ms, floats_.size, end_ms, before_ms, after_ms, &windows.of_step);
+    windows.number = ++numbers_;
   }
-  windows_ = {static_cast<size_t>(known - known_.data()), known->number};
-  Slide(histograms_.t_ms, histograms_.size, end_ms, before_ms, after_ms, &histogram_window_);
-  floats_.window = known->windows.data();
+  windows_ = {found.slot, windows.number};
+  if (histograms_.size > 0 || histograms_before_ > 0 || histogram_window_.empty()) {
+    Slide(histograms_.t_ms, histograms_.size, end_ms, before_ms, after_ms, &histogram_window_);
+  }
+  histograms_before_ = histograms_.size;
+  floats_.window = windows.of_step.data();
   histograms_.window = histogram_window_.data();
 }
 

@@ -2,7 +2,10 @@
 // from series to series.
 #pragma once
 
+#include <optional>
+
 #include "base/storage.h"
+#include "query/known_times.h"
 #include "query/range_functions.h"
 
 namespace deckwatch::query {
@@ -25,16 +28,13 @@ class SeriesSamples {
   const HistogramSamples& histograms() const { return histograms_; }
 
  private:
-  // Windows of one sequence of times, kept as long as there is room for them.
-  struct Known {
+  // Windows of one sequence of times.
+  struct Windows {
     uint64_t number = 0;
-    std::vector<int64_t> t_ms;
-    std::vector<Window> windows;
+    std::vector<Window> of_step;
   };
 
   void Split(const Columns& columns, bool with_start_times);
-  // That of the floats' times, or null.
-  Known* FindKnown();
 
   FloatSamples floats_;
   HistogramSamples histograms_;
@@ -42,9 +42,10 @@ class SeriesSamples {
   std::vector<double> float_value_;
   std::vector<HistogramPtr> histogram_value_;
   std::vector<Window> histogram_window_;
-  std::vector<Known> known_;
-  WindowsId windows_;     // of the last call
-  uint64_t numbers_ = 0;  // given so far
+  size_t histograms_before_ = 0;              // how many the windows were made for
+  std::optional<KnownTimes<Windows>> known_;  // of the floats; made by the first SetWindows
+  WindowsId windows_;                         // of the last call
+  uint64_t numbers_ = 0;                      // given so far
 };
 
 }  // namespace deckwatch::query

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/labels.h"
@@ -32,8 +33,36 @@ struct StepRange {
 
 enum Cell : uint8_t { kAbsent = 0, kFloat = 1, kHistogram = 2 };
 
+// The labels of a row: its own, or those of a selected series, which the query keeps.
+class SeriesLabels {
+ public:
+  SeriesLabels() = default;
+  SeriesLabels(Labels own) : own_(std::move(own)) {}  // NOLINT: implicit on purpose
+  // `labels` lives as long as the query.
+  static SeriesLabels View(LabelsView labels) {
+    SeriesLabels l;
+    l.seen_ = labels;
+    return l;
+  }
+
+  operator LabelsView() const { return own_.empty() ? seen_ : own_.view(); }  // NOLINT: likewise
+  LabelsView view() const { return *this; }
+  std::string_view Get(std::string_view name) const { return view().Get(name); }
+  std::string_view MetricName() const { return view().MetricName(); }
+  std::string_view encoded() const { return view().encoded(); }
+  Labels Take() && { return own_.empty() ? Labels(seen_) : std::move(own_); }
+
+  friend bool operator<(const SeriesLabels& a, const SeriesLabels& b) {
+    return a.view() < b.view();
+  }
+
+ private:
+  Labels own_;
+  LabelsView seen_;
+};
+
 struct SeriesInfo {
-  Labels labels;
+  SeriesLabels labels;
   bool drop_name = false;  // __name__, __type__ and __unit__ go at the end of the query
 };
 

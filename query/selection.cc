@@ -1,0 +1,46 @@
+#include "query/selection.h"
+
+#include "query/selector.h"
+
+namespace deckwatch::query {
+
+std::vector<int64_t> ReferenceTimes(const QueryContext& ctx, const Expr& e,
+                                    const StepRange& steps) {
+  std::vector<int64_t> out(steps.size());
+  for (size_t i = 0; i < out.size(); ++i) out[i] = AtTime(ctx, e, steps.At(i)) - e.offset_ms;
+  return out;
+}
+
+Result<const SeriesSet*> Select(QueryContext& ctx, const Expr& selector, int64_t start_ms,
+                                int64_t end_ms, const SelectHints& hints) {
+  auto set = ctx.querier.Select(start_ms, end_ms, selector.matchers, hints);
+  if (!set.ok()) return set.status().Annotate("expanding series");
+  ctx.budget.CountSeries((*set)->size());
+  ctx.selected.push_back(std::move(*set));
+  return static_cast<const SeriesSet*>(ctx.selected.back().get());
+}
+
+Status ReadSeries(QueryContext& ctx, const SeriesSet& set, size_t begin, size_t end,
+                  const SeriesSet::Visit& visit) {
+  Status of_visit;
+  const Status s = set.ReadEach(begin, end, [&](size_t i, Columns* columns) -> Status {
+    if (columns->empty()) return {};
+    ctx.budget.CountRead(columns->size());
+    if (!columns->histogram.empty()) ctx.budget.NoteHistograms();
+    return of_visit = visit(i, columns);
+  });
+  if (!of_visit.ok()) return of_visit;
+  return s.ok() ? s : s.Annotate("expanding series");
+}
+
+int64_t AtTime(const QueryContext& ctx, const Expr& e, int64_t t_ms) {
+  switch (e.at) {
+    case AtModifier::kNone: return t_ms;
+    case AtModifier::kTimestamp: return e.at_ms;
+    case AtModifier::kStart: return ctx.range.start_ms;
+    case AtModifier::kEnd: return ctx.range.end_ms;
+  }
+  return t_ms;
+}
+
+}  // namespace deckwatch::query

@@ -1,0 +1,23 @@
+// What both kinds of selectors ask of the store.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "query/ast.h"
+#include "query/query_context.h"
+
+namespace deckwatch::query {
+
+// The reference time of each step: `@` and offset applied.
+std::vector<int64_t> ReferenceTimes(const QueryContext& ctx, const Expr& e, const StepRange& steps);
+
+// What the selector matches. The set lives as long as the query.
+Result<const SeriesSet*> Select(QueryContext& ctx, const Expr& selector, int64_t start_ms,
+                                int64_t end_ms, const SelectHints& hints);
+
+// Reads series [begin, end) in turn, counts what is read, and visits those that have samples.
+Status ReadSeries(QueryContext& ctx, const SeriesSet& set, size_t begin, size_t end,
+                  const SeriesSet::Visit& visit);
+
+}  // namespace deckwatch::query
