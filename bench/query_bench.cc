@@ -131,6 +131,27 @@ void RunRange(benchmark::State& state, const char* query, size_t expected_series
                          benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
+void RunInstant(benchmark::State& state, const char* query, size_t expected_series) {
+  static const SyntheticStore store;
+  const Engine engine({}, nullptr);
+  for (auto _ : state) {
+    auto result = engine.Instant(store, query, kHourMs - kScrapeMs);
+    if (!result.ok() || result->series.size() != expected_series) {
+      state.SkipWithError("wrong answer");
+      return;
+    }
+  }
+  state.counters["ns/series"] =
+      benchmark::Counter(static_cast<double>(kSeries * state.iterations()) / 1e9,
+                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+
+#define DW_INSTANT_BENCH(name, query, series) \
+  void name(benchmark::State& state) {        \
+    RunInstant(state, query, series);         \
+  }                                           \
+  BENCHMARK(name)->Unit(benchmark::kMillisecond);
+
 #define DW_QUERY_BENCH(name, query, series) \
   void name(benchmark::State& state) {      \
     RunRange(state, query, series);         \
@@ -148,6 +169,10 @@ DW_QUERY_BENCH(Topk, "topk(5, rate(requests_total[5m]))", 5)
 DW_QUERY_BENCH(Binary, "count(requests_total / ignoring(path) requests_total)", 1)
 DW_QUERY_BENCH(Comparison, "count(rate(requests_total[5m]) * 60 > 0.5)", 1)
 DW_QUERY_BENCH(Quantile, "quantile by (job) (0.9, requests_total)", 100)
+DW_QUERY_BENCH(EqualParts, "sum(rate(requests_total[5m])) / count(rate(requests_total[5m]))", 1)
+DW_INSTANT_BENCH(CountNow, "count(requests_total)", 1)
+DW_INSTANT_BENCH(CountByJobNow, "count by (job) (requests_total)", 100)
+DW_INSTANT_BENCH(AllNow, "requests_total", kSeries)
 
 }  // namespace
 }  // namespace deckwatch::query

@@ -19,6 +19,7 @@ class AnnotationSet {
   void Warn(std::string text, Position pos);  // "PromQL warning: " goes in front
   void Info(std::string text, Position pos);  // "PromQL info: " goes in front
   void Merge(AnnotationSet&& other);
+  bool empty() const { return warnings_.empty() && infos_.empty(); }
 
   void InvalidQuantile(double q, Position pos);
   void InvalidRatio(double ratio, double capped, Position pos);

@@ -58,17 +58,25 @@ void FindStatisticsOnly(const Expr& e, bool inside, std::unordered_set<const Exp
 std::vector<ResultSeries> ToSeries(StepVector&& v, const StepRange& steps) {
   std::vector<ResultSeries> out;
   out.reserve(v.size());
+  std::vector<int64_t> times(v.empty() ? 0 : v.steps);
+  for (size_t i = 0; i < times.size(); ++i) times[i] = steps.At(i);
   for (size_t row = 0; row < v.size(); ++row) {
     ResultSeries s;
     s.labels = std::move(v.series[row].labels).Take();
     const uint8_t* cells = v.Cells(row);
     const auto count = v.steps - static_cast<size_t>(std::count(cells, cells + v.steps, kAbsent));
     const bool histograms = std::find(cells, cells + v.steps, kHistogram) != cells + v.steps;
+    if (count == v.steps && !histograms) {
+      s.t_ms = times;
+      s.value.assign(v.Values(row), v.Values(row) + v.steps);
+      out.push_back(std::move(s));
+      continue;
+    }
     s.t_ms.reserve(count);
     s.value.reserve(count);
     for (size_t i = 0; i < v.steps; ++i) {
       if (cells[i] == kAbsent) continue;
-      s.t_ms.push_back(steps.At(i));
+      s.t_ms.push_back(times[i]);
       s.value.push_back(v.Values(row)[i]);
       if (histograms) {
         s.histogram.push_back(cells[i] == kHistogram ? v.Histograms(row)[i] : nullptr);
@@ -80,8 +88,11 @@ std::vector<ResultSeries> ToSeries(StepVector&& v, const StepRange& steps) {
 }
 
 void SortByLabels(std::vector<ResultSeries>* series) {
-  std::sort(series->begin(), series->end(),
-            [](const ResultSeries& a, const ResultSeries& b) { return a.labels < b.labels; });
+  const auto before = [](const ResultSeries& a, const ResultSeries& b) {
+    return a.labels < b.labels;
+  };
+  if (std::is_sorted(series->begin(), series->end(), before)) return;
+  std::sort(series->begin(), series->end(), before);
 }
 
 // One query from text to result.
@@ -123,10 +134,11 @@ class Run {
                  registry_->Enter(text_, &budget_, query_.stop, budget_.timeout_ms()));
       cached.Look();  // the wait may have been long
       TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
-      QueryContext ctx{options_,     *querier, pool_,   budget_, steps, step_ms,
-                       lookback_ms_, {},       nullptr, 0,       {},    {}};
+      QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, lookback_ms_,
+                       {},       nullptr,  0,     {},      {},    {}};
       if (query_.trace) ctx.trace = &result.trace;
       FindStatisticsOnly(*expr, false, &ctx.statistics_only);
+      if (ctx.statistics_only.empty()) ctx.shared.FindIn(*expr);  // else equal text may differ
       prepared_ns = options_.clock->MonotonicNs();
       TRY(Evaluate(ctx, *expr, &cached, &result));
     }

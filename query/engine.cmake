@@ -35,6 +35,7 @@ deckwatch_room(query
     selector.cc
     series_hash.cc
     series_samples.cc
+    shared_results.cc
     step_vector.cc
   LIBS deckwatch_base deckwatch_query_lang)
 # Loops over columns: worth vectorising, which changes no result without -ffast-math.

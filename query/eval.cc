@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "query/aggregate.h"
 #include "query/binary.h"
@@ -21,6 +22,22 @@ namespace {
 bool DependsOnTime(FunctionId id) {
   return FindDateFunction(id) != nullptr || id == FunctionId::kPredictLinear ||
          id == FunctionId::kTime || id == FunctionId::kTimestamp;
+}
+
+// Whether `e` can be had block by block.
+bool Streams(const Expr& e, const StepRange& steps) {
+  if (steps.size() == 0 || (steps.size() > 1 && StepInvariant(e))) return false;
+  return e.kind == NodeKind::kVectorSelector ||
+         (e.kind == NodeKind::kCall && e.function->id != FunctionId::kAbsentOverTime &&
+          FindRangeFunction(e.function->id) != nullptr);
+}
+
+// Appends a copy of `rows` to what is kept to be shared, which is given up (steps 0) when it grows
+// large: reading again is better than holding everything.
+void KeepRows(const StepVector& rows, StepVector* kept) {
+  constexpr size_t kMostCells = 1'000'000;
+  if (kept->value.size() + rows.value.size() > kMostCells) *kept = StepVector(0);
+  if (kept->steps > 0) kept->Append(CopyOf(rows));
 }
 
 }  // namespace
@@ -53,16 +70,48 @@ Result<StepVector> Evaluator::Vector(const Expr& e, const StepRange& steps) {
   TRY(ctx_.budget.Check());
   if (steps.size() == 0) return StepVector(0);
   TRY(ctx_.budget.CheckRoom(1, steps.size()));
-  if (ctx_.trace == nullptr) return Repeated(e, steps);
+  if (ctx_.trace == nullptr) return Shared(e, steps);
   const int64_t begun_ns = ctx_.options.clock->MonotonicNs();
   ++ctx_.trace_depth;
-  auto v = Repeated(e, steps);
+  auto v = Shared(e, steps);
   --ctx_.trace_depth;
   if (v.ok()) {
     ctx_.trace->push_back({ctx_.trace_depth, ToString(e), v->size(), v->SampleCount(), v->Bytes(),
                            ctx_.options.clock->MonotonicNs() - begun_ns});
   }
   return v;
+}
+
+Result<StepVector> Evaluator::Shared(const Expr& e, const StepRange& steps) {
+  const Expr& inner = Unwrap(e);
+  if (!ctx_.shared.Has(inner)) return Repeated(e, steps);
+  if (std::optional<StepVector> known = ctx_.shared.Take(inner, steps)) {
+    TRY(ctx_.Hold(&*known));
+    return std::move(*known);
+  }
+  Result<StepVector> v = StepVector();
+  ShareWith(inner, steps, [&](StepVector* copy) {
+    v = Repeated(inner, steps);
+    if (v.ok()) KeepRows(*v, copy);
+  });
+  return v;
+}
+
+// Keeps what `evaluate` leaves in its argument for the other places that have `e`. Not if there are
+// annotations: they carry their positions, so each place makes its own.
+void Evaluator::ShareWith(const Expr& e, const StepRange& steps,
+                          const std::function<void(StepVector* copy)>& evaluate) {
+  StepVector copy(steps.size());
+  AnnotationSet annotations;
+  std::swap(annotations, ctx_.annotations);
+  evaluate(&copy);
+  std::swap(annotations, ctx_.annotations);
+  const bool plain = annotations.empty();
+  ctx_.annotations.Merge(std::move(annotations));
+  if (!plain || copy.steps == 0) return;
+  // Its samples do not count against the limit: without sharing they would not be held twice.
+  if (!ctx_.budget.Hold(0, copy.Bytes(), &copy.charge).ok()) return;
+  ctx_.shared.Keep(e, steps, std::move(copy));
 }
 
 Result<StepVector> Evaluator::Repeated(const Expr& e, const StepRange& steps) {
@@ -92,18 +141,28 @@ Result<StepVector> Evaluator::VectorNode(const Expr& e, const StepRange& steps) 
 
 Status Evaluator::Blocks(const Expr& e, const StepRange& steps, const BlockSink& sink) {
   const Expr& inner = Unwrap(e);
-  const bool once = steps.size() <= 1 || !StepInvariant(inner);
-  if (once && steps.size() > 0) {
-    if (inner.kind == NodeKind::kVectorSelector) {
-      return SelectInstant(ctx_, inner, steps, Pick::kValue, "", sink);
-    }
-    if (inner.kind == NodeKind::kCall && inner.function->id != FunctionId::kAbsentOverTime &&
-        FindRangeFunction(inner.function->id) != nullptr) {
-      return RangeFunctionBlocks(inner, steps, sink);
-    }
+  if (!Streams(inner, steps)) {
+    TRY_ASSIGN(StepVector v, InOrder(e, steps));
+    return sink(std::move(v));
   }
-  TRY_ASSIGN(StepVector v, InOrder(e, steps));
-  return sink(std::move(v));
+  if (!ctx_.shared.Has(inner)) return Stream(inner, steps, sink);
+  if (std::optional<StepVector> known = ctx_.shared.Take(inner, steps)) {
+    TRY(ctx_.Hold(&*known));
+    return sink(std::move(*known));
+  }
+  Status status;
+  ShareWith(inner, steps, [&](StepVector* copy) {
+    status = Stream(inner, steps, [&](StepVector&& block) {
+      KeepRows(block, copy);
+      return sink(std::move(block));
+    });
+  });
+  return status;
+}
+
+Status Evaluator::Stream(const Expr& e, const StepRange& steps, const BlockSink& sink) {
+  return e.kind == NodeKind::kVectorSelector ? SelectInstant(ctx_, e, steps, Pick::kValue, "", sink)
+                                             : RangeFunctionBlocks(e, steps, sink);
 }
 
 Result<StepVector> Evaluator::InOrder(const Expr& e, const StepRange& steps) {

@@ -1,6 +1,7 @@
 // The evaluator: walks the syntax tree of a query and computes each node for all steps at once.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "query/ast.h"
@@ -24,12 +25,17 @@ class Evaluator {
   Result<StepVector> Subquery(const Expr& e, const StepRange& steps, StepRange* inner_steps);
 
  private:
+  // Evaluates what the query has several times once.
+  Result<StepVector> Shared(const Expr& e, const StepRange& steps);
+  void ShareWith(const Expr& e, const StepRange& steps,
+                 const std::function<void(StepVector* copy)>& evaluate);
   // Evaluates what does not depend on the step once.
   Result<StepVector> Repeated(const Expr& e, const StepRange& steps);
   // For consumers whose result depends on the order of rows (rounding of sums, ties): in one that
   // does not depend on the steps asked for. By labels, where it is not that of the series anyway.
   Result<StepVector> InOrder(const Expr& e, const StepRange& steps);
   Result<StepVector> VectorNode(const Expr& e, const StepRange& steps);
+  Status Stream(const Expr& e, const StepRange& steps, const BlockSink& sink);
   Result<StepVector> Collect(const Expr& e, const StepRange& steps);
   Result<StepVector> Unary(const Expr& e, const StepRange& steps);
   Result<StepVector> Binary(const Expr& e, const StepRange& steps);

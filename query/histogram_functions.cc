@@ -123,23 +123,33 @@ class Rows {
  public:
   Rows(QueryContext& ctx, size_t steps) : ctx_(ctx), out_(steps) {}
   Status Set(const Labels& labels, size_t step, double value) {
-    SeriesInfo info{labels, false};
-    DropName(ctx_, &info);
-    bool added = false;
-    const size_t row = index_.Insert(info.labels.encoded(), &added);
-    if (added) out_.AddRow(std::move(info));
-    if (out_.Cells(row)[step] != kAbsent) {
+    if (out_.empty() || labels != last_) {
+      last_ = labels;
+      row_ = RowOf(labels);
+    }
+    if (out_.Cells(row_)[step] != kAbsent) {
       return ExecutionError("vector cannot contain metrics with the same labelset");
     }
-    out_.SetFloat(row, step, value);
+    out_.SetFloat(row_, step, value);
     return {};
   }
   StepVector Take() { return std::move(out_); }
 
  private:
+  size_t RowOf(const Labels& labels) {
+    SeriesInfo info{labels, false};
+    DropName(ctx_, &info);
+    bool added = false;
+    const size_t row = index_.Insert(info.labels.encoded(), &added);
+    if (added) out_.AddRow(std::move(info));
+    return row;
+  }
+
   QueryContext& ctx_;
   StepVector out_;
   LabelIndex index_;
+  Labels last_;  // whose row is row_
+  size_t row_ = 0;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "query/annotations.h"
 #include "query/budget.h"
 #include "query/engine.h"
+#include "query/shared_results.h"
 #include "query/step_vector.h"
 
 namespace deckwatch::query {
@@ -29,6 +30,7 @@ struct QueryContext {
   std::unordered_set<const Expr*> statistics_only;
   // What was selected so far: rows look at its labels until the query ends.
   std::vector<std::unique_ptr<SeriesSet>> selected;
+  SharedResults shared;
 
   // Accounts for `v` as it now is.
   Status Hold(StepVector* v) { return budget.Hold(v->SampleCount(), v->Bytes(), &v->charge); }

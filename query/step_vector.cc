@@ -109,6 +109,15 @@ uint64_t StepVector::Bytes() const {
   return n;
 }
 
+StepVector CopyOf(const StepVector& v) {
+  StepVector out(v.steps);
+  out.series = v.series;
+  out.value = v.value;
+  out.cell = v.cell;
+  out.histogram = v.histogram;
+  return out;
+}
+
 StepVector Repeat(const StepVector& one, size_t steps) {
   StepVector out(steps);
   out.Reserve(one.size());

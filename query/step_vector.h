@@ -29,6 +29,7 @@ struct StepRange {
     return end_ms < start_ms ? 0 : static_cast<size_t>((end_ms - start_ms) / step_ms) + 1;
   }
   int64_t At(size_t i) const { return start_ms + static_cast<int64_t>(i) * step_ms; }
+  bool operator==(const StepRange&) const = default;
 };
 
 enum Cell : uint8_t { kAbsent = 0, kFloat = 1, kHistogram = 2 };
@@ -121,6 +122,9 @@ struct StepVector {
   std::vector<HistogramPtr> histogram;
   Charge charge;  // what the query's budget holds for this vector
 };
+
+// `v` again, with nothing charged for it.
+StepVector CopyOf(const StepVector& v);
 
 // The vector of one step repeated over `steps` steps.
 StepVector Repeat(const StepVector& one, size_t steps);

@@ -50,6 +50,14 @@ void SetCors(const Request& request, Response* response) {
   response->headers.emplace_back("Vary", "Origin");
 }
 
+// A member with an array of strings; none when there are none.
+void AppendTexts(std::string_view key, const std::vector<std::string>& texts, std::string* out) {
+  if (texts.empty()) return;
+  out->append(",\"").append(key).append("\":");
+  JsonWriter w(out);
+  WriteStrings(&w, texts);
+}
+
 void Respond(ApiResult result, Response* response) {
   response->content_type = "application/json";
   response->status = HttpCode(result.error_type);
@@ -58,19 +66,19 @@ void Respond(ApiResult result, Response* response) {
     response->status = 204;
     return;
   }
-  response->body.reserve(result.data.size() + 64);
-  JsonWriter w(&response->body);
-  w.BeginObject().Key("status").String(failed ? "error" : "success");
+  std::string& body = response->body;
   if (failed) {
-    w.Key("errorType").String(ErrorTypeName(result.error_type)).Key("error").String(result.error);
+    body = "{\"status\":\"error\",\"errorType\":";
+    AppendJsonString(&body, ErrorTypeName(result.error_type));
+    body += ",\"error\":";
+    AppendJsonString(&body, result.error);
   } else {
-    w.Key("data").Raw(result.data);
+    body = std::move(result.data);  // may be large: nothing is copied
+    body.insert(0, "{\"status\":\"success\",\"data\":");
   }
-  if (!result.annotations.warnings.empty()) {
-    WriteStrings(&w.Key("warnings"), result.annotations.warnings);
-  }
-  if (!result.annotations.infos.empty()) WriteStrings(&w.Key("infos"), result.annotations.infos);
-  w.EndObject();
+  AppendTexts("warnings", result.annotations.warnings, &body);
+  AppendTexts("infos", result.annotations.infos, &body);
+  body += '}';
 }
 
 }  // namespace

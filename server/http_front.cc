@@ -66,6 +66,7 @@ struct HttpFront::Impl : std::enable_shared_from_this<HttpFront::Impl> {
   std::unordered_map<uint64_t, Connection> connections;
   std::unordered_map<std::string, size_t> per_peer;
   uint64_t next_id = kFirstConnectionId;
+  std::vector<char> received = std::vector<char>(64 << 10);  // by one read
   size_t buffered_bytes = 0;
   bool draining = false;
   std::atomic<uint64_t> accepted{0}, refused{0}, bad{0}, timed_out{0}, open{0};
@@ -232,15 +233,12 @@ void HttpFront::Impl::OnEvent(uint64_t id, uint32_t events) {
 }
 
 void HttpFront::Impl::ReadSome(uint64_t id, Connection* c) {
-  static constexpr size_t kPiece = 64 << 10;
-  const size_t before = c->in.size();
-  c->in.resize(before + kPiece);
-  const ssize_t n = read(c->socket->fd, c->in.data() + before, kPiece);
-  c->in.resize(before + static_cast<size_t>(std::max<ssize_t>(n, 0)));
+  const ssize_t n = read(c->socket->fd, received.data(), received.size());
   if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return Drop(id);
   if (n < 0) return;
-  if (c->lingering) return c->in.clear();
-  if (before == 0 && c->framer.idle()) c->deadline_ms = Now() + options.head_timeout_ms;
+  if (c->lingering) return;
+  if (c->in.empty() && c->framer.idle()) c->deadline_ms = Now() + options.head_timeout_ms;
+  c->in.append(received.data(), static_cast<size_t>(n));
   buffered_bytes += static_cast<size_t>(n);
   c->buffered += static_cast<size_t>(n);
   if (buffered_bytes > options.max_buffered_bytes) {
@@ -272,6 +270,7 @@ void HttpFront::Impl::HandOver(uint64_t id, Connection* c) {
   c->handling = true;
   c->deadline_ms = INT64_MAX;  // the handlers' own deadlines rule
   c->stop = std::stop_source();
+  if (!c->in.empty()) AwaitAnswer(id);  // pipelined: no event of the socket will tell of it
   sink(c->framer.Take(), c->peer, c->stop.get_token(),
        [self = weak_from_this(), id, socket = c->socket](Answer answer) {
          if (const auto impl = self.lock()) impl->Finish(id, *socket, std::move(answer));

@@ -91,6 +91,31 @@ TEST(EngineProperty, RangeIsTheSequenceOfItsInstants) {
   EXPECT_GT(compared, 1000);
 }
 
+TEST(EngineProperty, EvaluatingEqualPartsOnceChangesNothing) {
+  std::mt19937_64 random(kSeed);
+  MemoryStorage storage;
+  FillRandomly(random, true, &storage);
+  QueryGenerator generator(random, false);
+  const Engine engine({}, nullptr);
+  const auto range = [&](const std::string& query) {
+    return engine.Range(storage, query, kStartMs, kEndMs, kStepMs);
+  };
+  int compared = 0;
+  for (int i = 0; i < 400; ++i) {
+    const std::string q = generator.Vector(2);
+    const auto once = range(q), twice = range("(" + q + ") or (" + q + ")");
+    if (!once.ok() || !twice.ok()) continue;
+    Points a, b;
+    Collect(*once, &a);
+    Collect(*twice, &b);
+    ASSERT_EQ(Difference(a, b), "") << q;
+    EXPECT_EQ(once->annotations.warnings.size(), twice->annotations.warnings.size()) << q;
+    EXPECT_EQ(once->annotations.infos.size(), twice->annotations.infos.size()) << q;
+    ++compared;
+  }
+  EXPECT_GT(compared, 200);
+}
+
 TEST(EngineProperty, ThreadsChangeNothing) {
   std::mt19937_64 random(kSeed + 1);
   MemoryStorage storage;

@@ -50,6 +50,22 @@ TEST_F(EngineTest, AnswersEveryType) {
       "requests_total{job=\"a\", path=\"/y\"} 12\nrequests_total{job=\"a\", path=\"/x\"} 6\n");
 }
 
+TEST_F(EngineTest, SelectsOnceWhatAQueryHasSeveralTimes) {
+  const auto selected = [&](std::string_view query) {
+    const auto r = Engine(options_, nullptr).Range(storage_, query, 20'000, 60'000, 10'000);
+    return r.ok() ? r->stats.series_selected : 0;
+  };
+  EXPECT_EQ(selected("sum(rate(requests_total[20s]))"), 2u);
+  EXPECT_EQ(selected("sum(rate(requests_total[20s])) / count(rate(requests_total[20s]))"), 2u);
+  EXPECT_EQ(selected("requests_total > 2 and (requests_total < 5)"), 2u);
+  EXPECT_EQ(selected("sum(requests_total) + sum(requests_total) + max(requests_total)"), 2u);
+  // Read alike, evaluated at other times.
+  EXPECT_EQ(selected("up + max_over_time(up[20s:10s])"), 2u);
+  EXPECT_EQ(selected("requests_total + requests_total offset 10s"), 4u);
+  // The position of an annotation tells which of them it is about.
+  EXPECT_EQ(selected("rate(up[20s]) + rate(up[20s])"), 2u);
+}
+
 TEST_F(EngineTest, ErrorsAreInPrometheusWords) {
   EXPECT_EQ(Instant("requests_total / on (job) requests_total"),
             "error: found duplicate series for the match group {job=\"a\"} on the right hand-side "
