@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include <nlohmann/json.hpp>
 
@@ -142,8 +143,21 @@ constexpr std::array<bool, 256> kPlain = [] {
   return plain;
 }();
 
+// Whether each of eight bytes is plain.
+bool ArePlain(uint64_t bytes) {
+  constexpr uint64_t kOnes = 0x0101010101010101u, kHighs = 0x80 * kOnes;
+  const auto has_zero = [](uint64_t b) { return (b - kOnes) & ~b & kHighs; };
+  const uint64_t control = (bytes - 0x20 * kOnes) & ~bytes;
+  return (((control | bytes) & kHighs) | has_zero(bytes ^ '"' * kOnes) |
+          has_zero(bytes ^ '\\' * kOnes)) == 0;
+}
+
 size_t PlainPrefix(std::string_view s) {
   size_t n = 0;
+  for (uint64_t bytes; n + sizeof bytes <= s.size(); n += sizeof bytes) {
+    std::memcpy(&bytes, s.data() + n, sizeof bytes);
+    if (!ArePlain(bytes)) break;
+  }
   while (n < s.size() && kPlain[static_cast<unsigned char>(s[n])]) ++n;
   return n;
 }
@@ -173,6 +187,10 @@ size_t AppendEscaped(std::string_view s, std::string* out) {
 }
 
 }  // namespace
+
+bool IsPlainJson(std::string_view s) {
+  return PlainPrefix(s) == s.size();
+}
 
 void AppendJsonString(std::string* out, std::string_view s) {
   *out += '"';

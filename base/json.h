@@ -82,5 +82,7 @@ class JsonWriter {
 };
 
 void AppendJsonString(std::string* out, std::string_view s);
+// Whether `s` needs no escapes: AppendJsonString only adds the quotes.
+bool IsPlainJson(std::string_view s);
 
 }  // namespace deckwatch

@@ -11,6 +11,17 @@ namespace {
 constexpr size_t kMaxBlockSeries = 256;
 constexpr size_t kMaxBlockCells = 4'000'000;
 
+// How many blocks are evaluated before the sink gets them. Waking threads and waiting for them
+// costs tens of microseconds: little work is done alone, and waves are long where blocks are small,
+// as far as their cells stay in a cache.
+size_t BlocksPerWave(const QueryContext& ctx, size_t n, size_t block_series, size_t steps) {
+  constexpr size_t kAloneCost = 20'000;  // of series that cost as much as 20 steps, and their steps
+  constexpr size_t kWaveCells = size_t{1} << 18, kMostBlocks = 64;
+  if (ctx.pool == nullptr || n * (20 + steps) < kAloneCost) return 1;
+  const size_t least = static_cast<size_t>(ctx.pool->threads()) * 2 + 1;
+  return std::max(least, std::min(kWaveCells / (block_series * steps), kMostBlocks));
+}
+
 }  // namespace
 
 Status RunBlocks(QueryContext& ctx, size_t n, size_t steps, const BlockFunction& evaluate,
@@ -22,7 +33,7 @@ Status RunBlocks(QueryContext& ctx, size_t n, size_t steps, const BlockFunction&
   };
   const size_t block_series = std::clamp<size_t>(kMaxBlockCells / steps, 1, kMaxBlockSeries);
   const size_t blocks = (n + block_series - 1) / block_series;
-  const size_t wave = ctx.pool == nullptr ? 1 : static_cast<size_t>(ctx.pool->threads()) * 2 + 1;
+  const size_t wave = BlocksPerWave(ctx, n, block_series, steps);
   for (size_t first = 0; first < blocks; first += wave) {
     std::vector<Slot> slots(std::min(wave, blocks - first));
     const auto run = [&](size_t i) {

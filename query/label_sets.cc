@@ -60,17 +60,18 @@ Labels DropMetadataLabels(LabelsView labels) {
 }
 
 size_t LabelIndex::Insert(std::string_view encoded, bool* added) {
-  if (2 * keys_.size() >= places_.size()) Grow();
+  if (2 * size() >= places_.size()) Grow();
   const auto hash = static_cast<uint32_t>(Trusted(encoded).Hash());
   const size_t mask = places_.size() - 1;
   size_t at = hash & mask;
   for (; places_[at].number != 0; at = (at + 1) & mask) {
-    if (places_[at].hash == hash && keys_[places_[at].number - 1] == encoded) break;
+    if (places_[at].hash == hash && Key(places_[at].number - 1) == encoded) break;
   }
   const bool found = places_[at].number != 0;
   if (!found) {
-    keys_.emplace_back(encoded);
-    places_[at] = {hash, static_cast<uint32_t>(keys_.size())};
+    keys_ += encoded;
+    key_ends_.push_back(keys_.size());
+    places_[at] = {hash, static_cast<uint32_t>(size())};
   }
   if (added != nullptr) *added = !found;
   return places_[at].number - 1;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,7 +39,7 @@ class LabelIndex {
  public:
   // The number of `encoded`; `*added` tells whether it is new.
   size_t Insert(std::string_view encoded, bool* added = nullptr);
-  size_t size() const { return keys_.size(); }
+  size_t size() const { return key_ends_.size() - 1; }
 
  private:
   struct Place {
@@ -49,8 +48,13 @@ class LabelIndex {
   };
   void Grow();
 
-  std::vector<Place> places_;     // open addressing, at most half full
-  std::deque<std::string> keys_;  // by number - 1
+  std::string_view Key(size_t i) const {
+    return std::string_view(keys_).substr(key_ends_[i], key_ends_[i + 1] - key_ends_[i]);
+  }
+
+  std::vector<Place> places_;           // open addressing, at most half full
+  std::string keys_;                    // one behind the other
+  std::vector<size_t> key_ends_ = {0};  // key i begins where the one before it ends
 };
 
 // `{__name__="up", job="a"}`: all labels alike, as Prometheus's errors print them.

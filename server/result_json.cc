@@ -40,6 +40,30 @@ void AppendTime(int64_t t_ms, std::string* out) {
   out->append(text, WriteTime(t_ms, text));
 }
 
+constexpr size_t kMaxPlainLabels = 1024;
+
+// Writes the JSON of label sets that are short and need no escapes, as nearly all are; returns its
+// size, 0 for others.
+size_t WritePlainLabels(LabelsView labels, char* out) {
+  // A label takes at least 4 encoded bytes; 2 of them, its lengths, become 6 of punctuation.
+  if (labels.empty() || 2 * labels.encoded().size() + 1 > kMaxPlainLabels) return 0;
+  char* p = out;
+  const auto write = [&p](std::string_view s) {
+    std::memcpy(p, s.data(), s.size());
+    p += s.size();
+  };
+  for (const LabelRef& l : labels) {
+    if (!IsPlainJson(l.name) || !IsPlainJson(l.value)) return 0;
+    write(p == out ? "{\"" : ",\"");
+    write(l.name);
+    write("\":\"");
+    write(l.value);
+    *p++ = '"';
+  }
+  *p++ = '}';
+  return static_cast<size_t>(p - out);
+}
+
 void AppendMetric(LabelsView labels, std::string* out) {
   *out += "\"metric\":";
   AppendLabels(labels, out);
@@ -199,6 +223,11 @@ int BoundaryRule(const query::Bucket& b) {
 }  // namespace
 
 void AppendLabels(LabelsView labels, std::string* out) {
+  char plain[kMaxPlainLabels];
+  if (const size_t n = WritePlainLabels(labels, plain); n > 0) {
+    out->append(plain, n);
+    return;
+  }
   *out += '{';
   for (const LabelRef& l : labels) {
     AppendJsonString(out, l.name);

@@ -19,6 +19,20 @@ TEST(Json, RefusesBrokenAndDeepInput) {
   EXPECT_FALSE(Json::Parse(std::string(100, '[') + std::string(100, ']')).ok());
 }
 
+TEST(Json, KnowsWhatNeedsNoEscapesByteByByte) {
+  for (size_t size = 1; size < 20; ++size) {
+    for (size_t at = 0; at < size; ++at) {
+      for (int c = 0; c < 256; ++c) {
+        std::string s(size, 'a');
+        s[at] = static_cast<char>(c);
+        std::string text;
+        AppendJsonString(&text, s);
+        EXPECT_EQ(IsPlainJson(s), text == "\"" + s + "\"") << size << " " << at << " " << c;
+      }
+    }
+  }
+}
+
 TEST(JsonWriter, EscapesAndRepairs) {
   std::string out;
   JsonWriter(&out).BeginArray().String("a\"\\\n\x01é\xff").Int(-1).Double(0.1).EndArray();

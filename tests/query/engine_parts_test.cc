@@ -1,6 +1,7 @@
 // The small parts of the engine.
 #include <cmath>
 #include <limits>
+#include <map>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include "query/budget.h"
 #include "query/instant_functions.h"
 #include "query/kahan.h"
+#include "query/known_times.h"
 #include "query/label_sets.h"
 #include "query/quantile.h"
 #include "query/query_context.h"
@@ -80,6 +82,42 @@ TEST(DateFunctions, KnowTheCalendar) {
   EXPECT_EQ(Date(FunctionId::kDayOfMonth, -1), 31);            // 1969-12-31T23:59:59Z
   EXPECT_EQ(Date(FunctionId::kHour, -1), 23);
   EXPECT_EQ(Date(FunctionId::kMinute, 59 * 60), 59);
+}
+
+TEST(LabelSets, IndexNumbersInOrderOfAppearance) {
+  LabelIndex index;
+  std::map<std::string, size_t> known;
+  std::mt19937 random(7);
+  for (int i = 0; i < 5000; ++i) {
+    const std::string key(random() % 5, static_cast<char>('a' + random() % 200));
+    bool added = false;
+    const size_t number = index.Insert(key, &added);
+    const auto [it, is_new] = known.try_emplace(key, known.size());
+    ASSERT_EQ(added, is_new);
+    ASSERT_EQ(number, it->second);
+  }
+  EXPECT_EQ(index.size(), known.size());
+}
+
+// More sequences than there is room for: what is known is that of the times asked for.
+TEST(KnownTimesTest, FindsWhatWasWorkedOutForTheSameTimes) {
+  constexpr size_t kRoom = 8;
+  KnownTimes<std::vector<int64_t>> known(kRoom);
+  std::mt19937 random(7);
+  int found_again = 0;
+  for (int i = 0; i < 5000; ++i) {
+    const auto n = static_cast<int64_t>(random() % 12);
+    std::vector<int64_t> t_ms = {1, 5 + n % 2, 10, 20 + n, 99};  // apart in the middle only
+    t_ms.resize(random() % 4 == 0 ? 0 : 5);
+    const auto found = known.Find(t_ms.data(), t_ms.size());
+    ASSERT_LT(found.slot, kRoom);
+    if (found.known) {
+      ASSERT_EQ(*found.value, t_ms);
+    }
+    found_again += found.known ? 1 : 0;
+    *found.value = t_ms;
+  }
+  EXPECT_GT(found_again, 1000);
 }
 
 TEST(LabelSets, ProjectionsKeepAndDrop) {
