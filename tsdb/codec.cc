@@ -483,26 +483,33 @@ void EncodeValues(std::span<const double> v, std::string* out) {
   out->append(best);
 }
 
-bool DecodeValues(Reader* in, size_t n, double* out) {
+bool DecodeValues(Reader* in, size_t n, size_t from, size_t to, double* out) {
   uint8_t form, exponent;
   if (n == 0 || n > kBlockSamples || !in->GetByte(&form)) return false;
   std::vector<std::pair<size_t, double>> exceptions;
   if ((form & 0x80) != 0 && !ReadExceptions(in, n, &exceptions)) return false;
   form &= 0x7f;
   if (form == 2) {
-    if (!exceptions.empty() || !DecodeXor(in, n, out)) return false;
+    double all[kBlockSamples];
+    if (!exceptions.empty() || !DecodeXor(in, n, all)) return false;
+    std::copy(all + from, all + to, out);
     return true;
   }
   if (form > 2 || !in->GetByte(&exponent) || exponent > kMaxDecimalExponent) return false;
   int64_t m[kBlockSamples];
   if (!DecodeInts(in, n, m)) return false;
   const double scale = kPow10[exponent];
-  for (size_t i = 0; i < n; ++i) out[i] = static_cast<double>(m[i]) / scale;
+  for (size_t i = from; i < to; ++i) out[i - from] = static_cast<double>(m[i]) / scale;
   if (form == 1) {
     if (!DecodeInts(in, n, m)) return false;
-    for (size_t i = 0; i < n; ++i) out[i] = FromOrderedBits(Add(OrderedBits(out[i]), m[i]));
+    for (size_t i = from; i < to; ++i) {
+      double& v = out[i - from];
+      v = FromOrderedBits(Add(OrderedBits(v), m[i]));
+    }
   }
-  for (const auto& [at, value] : exceptions) out[at] = value;
+  for (const auto& [at, value] : exceptions) {
+    if (from <= at && at < to) out[at - from] = value;
+  }
   return true;
 }
 

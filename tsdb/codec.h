@@ -47,7 +47,11 @@ void EncodeInts(std::span<const int64_t> v, std::string* out);
 
 // The same for 1 <= size <= kBlockSamples doubles.
 void EncodeValues(std::span<const double> v, std::string* out);
-[[nodiscard]] bool DecodeValues(Reader* in, size_t n, double* out);
+// Of the n values only [from, to) are made; `out` has room for them.
+[[nodiscard]] bool DecodeValues(Reader* in, size_t n, size_t from, size_t to, double* out);
+[[nodiscard]] inline bool DecodeValues(Reader* in, size_t n, double* out) {
+  return DecodeValues(in, n, 0, n, out);
+}
 
 // m with m / 10^exponent == v, bit for bit, if there is one with |m| <= 2^53.
 [[nodiscard]] bool ToDecimal(double v, int exponent, int64_t* m);

@@ -34,14 +34,12 @@ struct EntryHead {
   }
 };
 
-// Times of samples [*first, *first + out->size()) that lie in the range, from runs over the clock.
-bool DecodeRuns(Reader* in, const std::vector<int64_t>& clock, uint64_t n, int64_t start_ms,
-                int64_t end_ms, size_t* first, std::vector<int64_t>* out) {
+// Times of samples [*first, *first + out->size()) that lie in the rows, from runs over the clock.
+bool DecodeRuns(Reader* in, const PartReader::Span::Rows& rows, uint64_t n, bool latest_only,
+                size_t* first, std::vector<int64_t>* out) {
   uint64_t runs;
   if (!in->GetVarint(&runs)) return false;
-  const auto begin = clock.begin();
-  const auto low = static_cast<uint64_t>(std::lower_bound(begin, clock.end(), start_ms) - begin);
-  const auto high = static_cast<uint64_t>(std::upper_bound(begin, clock.end(), end_ms) - begin);
+  const std::vector<int64_t>& clock = *rows.times_ms;
   uint64_t row = 0, sample = 0;
   *first = 0;
   for (uint64_t i = 0; i < runs; ++i) {
@@ -49,12 +47,16 @@ bool DecodeRuns(Reader* in, const std::vector<int64_t>& clock, uint64_t n, int64
     if (!in->GetVarint(&gap) || !in->GetVarint(&length)) return false;
     if (gap > clock.size() - row || length > clock.size() - row - gap) return false;
     row += gap;
-    const uint64_t from = std::clamp(low, row, row + length);
-    const uint64_t to = std::clamp(high, from, row + length);
+    uint64_t from = std::clamp(rows.low, row, row + length);
+    const uint64_t to = std::clamp(rows.high, from, row + length);
     if (from < to) {
+      if (latest_only) {
+        from = to - 1;
+        out->clear();
+      }
       if (out->empty()) *first = sample + (from - row);
-      out->insert(out->end(), begin + static_cast<std::ptrdiff_t>(from),
-                  begin + static_cast<std::ptrdiff_t>(to));
+      out->insert(out->end(), clock.begin() + static_cast<std::ptrdiff_t>(from),
+                  clock.begin() + static_cast<std::ptrdiff_t>(to));
     }
     row += length;
     sample += length;
@@ -62,15 +64,16 @@ bool DecodeRuns(Reader* in, const std::vector<int64_t>& clock, uint64_t n, int64
   return sample == n;
 }
 
-bool DecodeOwnTimes(Reader* in, uint64_t n, int64_t start_ms, int64_t end_ms, size_t* first,
+bool DecodeOwnTimes(Reader* in, uint64_t n, const PartReader::Span& span, size_t* first,
                     std::vector<int64_t>* out) {
   std::vector<int64_t> all;
   if (!DecodeIntBlocks(in, n, &all)) return false;
   for (size_t i = 1; i < all.size(); ++i) {
     if (all[i] <= all[i - 1]) return false;
   }
-  const auto low = std::lower_bound(all.begin(), all.end(), start_ms);
-  const auto high = std::upper_bound(low, all.end(), end_ms);
+  auto low = std::lower_bound(all.begin(), all.end(), span.start_ms);
+  const auto high = std::upper_bound(low, all.end(), span.end_ms);
+  if (span.latest_only && low < high) low = high - 1;
   *first = static_cast<size_t>(low - all.begin());
   out->assign(low, high);
   return true;
@@ -81,30 +84,25 @@ bool DecodeValueBlocks(Reader* in, uint64_t n, size_t first, size_t count,
                        std::vector<double>* out) {
   const size_t blocks = (n + kBlockSamples - 1) / kBlockSamples;
   if (blocks > in->remaining()) return false;
-  std::vector<uint64_t> sizes(blocks);
+  std::vector<uint64_t> sizes;
   if (blocks > 1) {
+    sizes.resize(blocks);
     for (uint64_t& size : sizes) {
       if (!in->GetVarint(&size)) return false;
     }
   }
   out->resize(count);
-  double block[kBlockSamples];
   for (size_t b = 0; b < blocks; ++b) {
     const size_t from = b * kBlockSamples;
     const size_t length = std::min<size_t>(kBlockSamples, n - from);
     const size_t low = std::max(from, first), high = std::min(from + length, first + count);
     std::string_view bytes;
-    if (blocks > 1 && low >= high) {
-      if (!in->GetBytes(sizes[b], &bytes)) return false;
-      continue;
-    }
-    if (low == from && high == from + length) {
-      if (!DecodeValues(in, length, out->data() + (from - first))) return false;
-      continue;
-    }
-    if (!DecodeValues(in, length, block)) return false;
     if (low < high) {
-      std::copy(block + (low - from), block + (high - from), out->data() + (low - first));
+      if (!DecodeValues(in, length, low - from, high - from, out->data() + (low - first))) {
+        return false;
+      }
+    } else if (blocks == 1 || !in->GetBytes(sizes[b], &bytes)) {
+      return false;
     }
   }
   return true;
@@ -303,9 +301,9 @@ Result<SelectionPtr> PartReader::Select(const std::vector<Matcher>& matchers) co
   auto out = std::make_shared<Selection>();
   TRY_ASSIGN(const Postings ordinals, SelectPostings(*this, matchers));
   if (ordinals.empty()) return SelectionPtr(std::move(out));
-  out->items.reserve(ordinals.size());
-  TRY(GetLabels(ordinals, [&](uint32_t ordinal, LabelsView l) { out->Add(l, ordinal, 0); }));
-  out->text.shrink_to_fit();
+  out->Reserve(ordinals.size());
+  TRY(GetLabels(ordinals,
+                [&](uint32_t ordinal, LabelsView l) { out->Add(l.encoded(), ordinal, 0); }));
   return SelectionPtr(std::move(out));
 }
 
@@ -316,11 +314,12 @@ Result<std::shared_ptr<const PartReader::SeriesMap>> PartReader::Map() const {
     if (map_ != nullptr) return map_;
   }
   auto map = std::make_shared<SeriesMap>();
-  map->reserve(meta_.series);
+  map->by_hash.reserve(meta_.series);
+  TRY_ASSIGN(map->pairs, Pairs());
   TRY_ASSIGN(const Postings all, All());
-  TRY(GetLabels(all,
-                [&](uint32_t ordinal, LabelsView l) { map->emplace_back(l.Hash(), ordinal); }));
-  std::sort(map->begin(), map->end());
+  TRY(GetLabels(
+      all, [&](uint32_t ordinal, LabelsView l) { map->by_hash.emplace_back(l.Hash(), ordinal); }));
+  std::sort(map->by_hash.begin(), map->by_hash.end());
   MutexLock lock(mutex_);
   map_ = map;
   return std::shared_ptr<const SeriesMap>(map);
@@ -329,8 +328,9 @@ Result<std::shared_ptr<const PartReader::SeriesMap>> PartReader::Map() const {
 Result<uint32_t> PartReader::Find(LabelsView labels) const {
   TRY_ASSIGN(const auto map, Map());
   const uint64_t hash = labels.Hash();
-  for (auto it = std::lower_bound(map->begin(), map->end(), std::pair<uint64_t, uint32_t>(hash, 0));
-       it != map->end() && it->first == hash; ++it) {
+  const auto& by_hash = map->by_hash;
+  for (auto it = std::lower_bound(by_hash.begin(), by_hash.end(), std::pair(hash, uint32_t{0}));
+       it != by_hash.end() && it->first == hash; ++it) {
     bool same = false;
     TRY(GetLabels({&it->second, 1}, [&](uint32_t, LabelsView l) { same = l == labels; }));
     if (same) return it->second;
@@ -383,10 +383,26 @@ Status PartReader::Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Colu
   return Decode(found->view(), ordinal, start_ms, end_ms, out);
 }
 
+Result<const PartReader::Span::Rows*> PartReader::Span::RowsOf(const PartReader& part,
+                                                               uint32_t clock) {
+  if (rows_.empty()) rows_.resize(std::min<size_t>(kept_, part.meta_.clocks));
+  auto& [number, rows] = rows_[clock % rows_.size()];
+  if (rows.times_ms != nullptr && number == clock) return &rows;
+  TRY_ASSIGN(Clock read, part.ReadClock(clock));
+  const std::vector<int64_t>& times = *read.times_ms;
+  const auto low = std::lower_bound(times.begin(), times.end(), start_ms);
+  const auto high = std::upper_bound(low, times.end(), end_ms);
+  rows.low = static_cast<uint64_t>(low - times.begin());
+  rows.high = static_cast<uint64_t>(high - times.begin());
+  rows.times_ms = std::move(read.times_ms);
+  number = clock;
+  return &rows;
+}
+
 PartReader::Cursor::Cursor(std::shared_ptr<const PartReader> part)
     : part_(std::move(part)), it_(part_->kv_->NewIterator(part_->family_)) {}
 
-Status PartReader::Cursor::Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out) {
+Status PartReader::Cursor::Read(uint32_t ordinal, Span* span, Columns* out) {
   constexpr uint32_t kFar = 8;  // entries that are not worth a search
   out->Clear();
   if (!it_->Valid() || ordinal < next_ || ordinal - next_ > kFar) {
@@ -399,13 +415,13 @@ Status PartReader::Cursor::Read(uint32_t ordinal, int64_t start_ms, int64_t end_
     next_ = UINT32_MAX;  // where it stands is unknown: search next time
     return part_->Damaged("a value block", it_->status());
   }
-  const Status s = part_->Decode(it_->value(), ordinal, start_ms, end_ms, out);
+  const Status s = part_->Decode(it_->value(), ordinal, span, out);
   it_->Next();
   return s;
 }
 
-Status PartReader::Decode(std::string_view entry, uint32_t ordinal, int64_t start_ms,
-                          int64_t end_ms, Columns* out) const {
+Status PartReader::Decode(std::string_view entry, uint32_t ordinal, Span* span,
+                          Columns* out) const {
   out->Clear();
   const auto damaged = [&] {
     out->Clear();
@@ -416,13 +432,11 @@ Status PartReader::Decode(std::string_view entry, uint32_t ordinal, int64_t star
   size_t first = 0;
   if (!head.Parse(&in)) return damaged();
   if (head.clock == 0) {
-    if (!DecodeOwnTimes(&in, head.n, start_ms, end_ms, &first, &out->t_ms)) return damaged();
+    if (!DecodeOwnTimes(&in, head.n, *span, &first, &out->t_ms)) return damaged();
   } else {
     if (head.clock > meta_.clocks) return damaged();
-    TRY_ASSIGN(const Clock clock, ReadClock(static_cast<uint32_t>(head.clock - 1)));
-    if (!DecodeRuns(&in, *clock.times_ms, head.n, start_ms, end_ms, &first, &out->t_ms)) {
-      return damaged();
-    }
+    TRY_ASSIGN(const Span::Rows* rows, span->RowsOf(*this, static_cast<uint32_t>(head.clock - 1)));
+    if (!DecodeRuns(&in, *rows, head.n, span->latest_only, &first, &out->t_ms)) return damaged();
   }
   const size_t count = out->t_ms.size();
   if (count == 0) return {};

@@ -53,10 +53,33 @@ class PartReader : public PostingsSource {
                      const std::function<void(std::string_view)>& visit) const;  // sorted
 
   // The ordinal of the label set; NotFound when the part has no such series. The first call reads
-  // all labels and keeps 16 bytes per series until ForgetUnused.
+  // all labels and keeps 16 bytes per series, and the label pairs, until ForgetUnused.
   Result<uint32_t> Find(LabelsView labels) const;
   // Drops what Find keeps, unless it was used since the last call.
   void ForgetUnused() const;
+
+  // Which rows of the part's clocks a read is about, kept for the reads that follow. One thread at
+  // a time.
+  class Span {
+   public:
+    // The samples with start_ms <= t <= end_ms; `latest_only`: only the last of them. Up to
+    // `clocks_kept` clocks are remembered.
+    Span(int64_t start_ms, int64_t end_ms, bool latest_only = false, size_t clocks_kept = 1)
+        : start_ms(start_ms), end_ms(end_ms), latest_only(latest_only), kept_(clocks_kept) {}
+    struct Rows {
+      ClockPtr times_ms;
+      uint64_t low = 0, high = 0;  // rows [low, high) are in the range
+    };
+    // Valid until the next call.
+    Result<const Rows*> RowsOf(const PartReader& part, uint32_t clock);
+
+    const int64_t start_ms, end_ms;
+    const bool latest_only;
+
+   private:
+    const size_t kept_;
+    std::vector<std::pair<uint32_t, Rows>> rows_;  // the clock with number c at c % size
+  };
 
   // The samples with start_ms <= t <= end_ms.
   Status Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out) const;
@@ -65,7 +88,7 @@ class PartReader : public PostingsSource {
    public:
     explicit Cursor(std::shared_ptr<const PartReader> part);
     uint32_t next() const { return next_; }  // the ordinal it would read for the least
-    Status Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Columns* out);
+    Status Read(uint32_t ordinal, Span* span, Columns* out);
 
    private:
     const std::shared_ptr<const PartReader> part_;
@@ -73,8 +96,12 @@ class PartReader : public PostingsSource {
     uint32_t next_ = 0;
   };
   // The same from the bytes of the series' V entry.
+  Status Decode(std::string_view entry, uint32_t ordinal, Span* span, Columns* out) const;
   Status Decode(std::string_view entry, uint32_t ordinal, int64_t start_ms, int64_t end_ms,
-                Columns* out) const;
+                Columns* out) const {
+    Span span(start_ms, end_ms);
+    return Decode(entry, ordinal, &span, out);
+  }
   struct Clock {
     uint64_t group_key = 0;
     ClockPtr times_ms;
@@ -92,8 +119,11 @@ class PartReader : public PostingsSource {
  private:
   using PairTable = std::vector<std::string>;  // by number: PairText
   Result<std::shared_ptr<const PairTable>> Pairs() const;
-  // Label hash and ordinal of every series, sorted.
-  using SeriesMap = std::vector<std::pair<uint64_t, uint32_t>>;
+  // What Find keeps.
+  struct SeriesMap {
+    std::shared_ptr<const PairTable> pairs;
+    std::vector<std::pair<uint64_t, uint32_t>> by_hash;  // label hash and ordinal, sorted
+  };
   Result<std::shared_ptr<const SeriesMap>> Map() const;
   Status Damaged(std::string_view what, const Status& cause = {}) const;
 

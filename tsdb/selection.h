@@ -1,64 +1,76 @@
-// The series that matchers choose in one place, the head or a part, and a cache of such lists:
-// dashboards and rules ask for the same series again and again.
+// The series that matchers choose in one place (the head or a part) or in several, in order, each
+// once. Immutable when shared, and kept in a cache: dashboards and rules ask for the same series
+// again and again.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/labels.h"
 #include "base/matcher.h"
-#include "base/mutex.h"
+#include "tsdb/bytes_cache.h"
 
 namespace deckwatch::tsdb {
 
-// In SeriesBefore order, the label sets one after the other in one text.
-struct Selection {
-  struct Item {
-    uint64_t offset = 0;  // of its label set in `text`
-    uint32_t length = 0;
+// Bytes of a label set that was checked when it came in.
+class TrustedLabels : public LabelsView {
+ public:
+  explicit TrustedLabels(std::string_view encoded) : LabelsView(encoded) {}
+};
+
+class Selection;
+using SelectionPtr = std::shared_ptr<const Selection>;
+
+class Selection {
+ public:
+  // Where a series has samples.
+  struct Source {
+    uint32_t place = 0;   // rank of the place among those united; 0 in a selection of one place
     uint32_t first = 0;   // head: group; part: ordinal
     uint32_t second = 0;  // head: column
   };
-  std::string text;
-  std::vector<Item> items;
-  std::vector<uint32_t> groups;  // head: the groups of the items, ascending, each once
 
-  void Add(LabelsView labels, uint32_t first, uint32_t second) {
-    items.push_back({text.size(), static_cast<uint32_t>(labels.encoded().size()), first, second});
-    text.append(labels.encoded());
+  size_t size() const { return labels_.size(); }
+  LabelsView LabelsAt(size_t i) const { return TrustedLabels(labels_[i]); }
+  std::span<const Source> SourcesOf(size_t i) const {
+    return std::span(sources_).subspan(first_source_[i], first_source_[i + 1] - first_source_[i]);
   }
-  std::string_view Labels(const Item& item) const {
-    return std::string_view(text).substr(item.offset, item.length);
-  }
-  size_t bytes() const { return sizeof *this + text.capacity() + items.capacity() * sizeof(Item); }
-};
-using SelectionPtr = std::shared_ptr<const Selection>;
-
-// Holds up to `max_bytes`; what was used least recently goes first. Thread-safe.
-class SelectionCache {
- public:
-  explicit SelectionCache(size_t max_bytes) : max_bytes_(max_bytes) {}
-  // `place` and `version` name what the selection is made from: a selection of the same version is
-  // the same for ever.
-  static std::string Key(char place, uint64_t version, const std::vector<Matcher>& matchers);
-  SelectionPtr Find(const std::string& key) const;  // null when there is none
-  void Put(const std::string& key, SelectionPtr selection);
+  // Head: the groups of its series, ascending, each once.
+  const std::vector<uint32_t>& groups() const { return groups_; }
+  // Without what it shares with the selections that it unites.
   size_t bytes() const;
 
+  // Making one: series in SeriesBefore order.
+  void Reserve(size_t series);
+  void Add(std::string_view encoded_labels, uint32_t first, uint32_t second);
+  void SetGroups(std::vector<uint32_t> groups) { groups_ = std::move(groups); }
+  // The series of all places. Of one place: just that. At most the last may be the head.
+  static SelectionPtr Unite(std::vector<SelectionPtr> places);
+
  private:
-  struct Slot {
-    SelectionPtr selection;
-    uint64_t used = 0;  // the turn of its last use
-  };
-  const size_t max_bytes_;
-  mutable Mutex mutex_;
-  mutable std::unordered_map<std::string, Slot> slots_ GUARDED_BY(mutex_);
-  mutable uint64_t turn_ GUARDED_BY(mutex_) = 0;
-  size_t bytes_ GUARDED_BY(mutex_) = 0;
+  std::vector<std::string_view> labels_;  // into texts_, or those of united_
+  std::vector<uint32_t> first_source_ = {0};
+  std::vector<Source> sources_;
+  std::vector<uint32_t> groups_;
+  // Label sets one after the other, in pieces: the views stay where they are.
+  std::vector<std::unique_ptr<char[]>> texts_;
+  size_t piece_bytes_ = 0, piece_used_ = 0, text_bytes_ = 0;
+  std::vector<SelectionPtr> united_;
 };
+
+// Label names, or the values of a label; sorted, each once.
+struct TextList {
+  std::vector<std::string> texts;
+  size_t bytes() const;
+};
+
+using SelectionCache = BytesCache<Selection>;
+// The name of a selection by `matchers`; `place` and `version` name what it is made from: one of
+// the same version is the same for ever.
+std::string SelectionKey(char place, uint64_t version, const std::vector<Matcher>& matchers);
 
 }  // namespace deckwatch::tsdb

@@ -144,7 +144,7 @@ class SeriesIndex : public PostingsSource {
   uint32_t GroupOfLocked(uint64_t key) REQUIRES(mutex_);
   void BuildLabels(const Series& s, LabelsBuilder* builder, Labels* out) const REQUIRES(mutex_);
   void RemovePair(uint32_t pair) REQUIRES(mutex_);
-  Selection MakeSelection(const Postings& ids) const;
+  SelectionPtr MakeSelection(const Postings& ids) const;
   const uint32_t* PairIds(const Series& s) const REQUIRES(mutex_);
 
   void MeasureMemory() REQUIRES(mutex_);

@@ -67,27 +67,29 @@ SeriesByMetric SeriesIndex::ByMetric(std::span<const uint32_t> ids) const {
   return out;
 }
 
-Selection SeriesIndex::MakeSelection(const Postings& ids) const {
+SelectionPtr SeriesIndex::MakeSelection(const Postings& ids) const {
   const SeriesOrder order = Order(ids);
-  Selection out;
-  out.items.reserve(order.size());
+  auto out = std::make_shared<Selection>();
+  out->Reserve(order.size());
+  std::vector<uint32_t> groups;
+  groups.reserve(order.size());
+  std::string text;
   for (size_t i = 0; i < order.size(); ++i) {
-    const size_t offset = out.text.size();
-    order.AppendLabels(i, &out.text);
-    out.items.push_back(
-        {offset, static_cast<uint32_t>(out.text.size() - offset), order.group(i), order.column(i)});
-    out.groups.push_back(order.group(i));
+    text.clear();
+    order.AppendLabels(i, &text);
+    out->Add(text, order.group(i), order.column(i));
+    groups.push_back(order.group(i));
   }
-  std::sort(out.groups.begin(), out.groups.end());
-  out.groups.erase(std::unique(out.groups.begin(), out.groups.end()), out.groups.end());
-  out.groups.shrink_to_fit();
-  out.text.shrink_to_fit();
+  std::sort(groups.begin(), groups.end());
+  groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+  groups.shrink_to_fit();
+  out->SetGroups(std::move(groups));
   return out;
 }
 
 Result<SelectionPtr> SeriesIndex::Select(const std::vector<Matcher>& matchers) const {
   TRY_ASSIGN(const Postings ids, SelectPostings(*this, matchers));
-  return SelectionPtr(std::make_shared<const Selection>(MakeSelection(ids)));
+  return MakeSelection(ids);
 }
 
 std::vector<std::string> SeriesIndex::Names() const {

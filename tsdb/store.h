@@ -191,6 +191,7 @@ class Store : public Db {
   FamilyPtr meta_, series_, state_;
   SeriesIndex index_;
   mutable SelectionCache selections_;
+  mutable BytesCache<TextList> texts_;
   mutable Counters counters_;
   // The log refused a write or an fsync: nothing more is acknowledged until Recover.
   std::atomic<bool> failed_{false};

@@ -35,7 +35,8 @@ class NewSamples : public SeriesSource {
       const auto ordinal = stored.part->Find(labels());
       if (ordinal.status().code() == StatusCode::kNotFound) continue;
       TRY(ordinal.status());
-      TRY(stored.cursor.Read(*ordinal, out->t_ms.front(), out->t_ms.back(), &one));
+      PartReader::Span span(out->t_ms.front(), out->t_ms.back());
+      TRY(stored.cursor.Read(*ordinal, &span, &one));
       for (const TombstonePtr& t : view_->tombstones) {
         if (t->Covers(*stored.part) && MatchesAll(t->matchers, labels())) {
           CutRange(t->start_ms, t->end_ms, &one);

@@ -78,7 +78,8 @@ Store::Store(const DbOptions& options)
             options.ballast_bytes < 0 && !options.background ? 0 : options.ballast_bytes,
             options.measure_disk),
       index_(options.max_series, budget_.index()),
-      selections_(budget_.selections()),
+      selections_(budget_.selections() - budget_.selections() / 8),
+      texts_(budget_.selections() / 8),
       exemplars_(kMaxExemplars) {}
 
 Store::~Store() {

@@ -44,7 +44,7 @@ DbStats Store::Stats() const {
               .index = index_.MemoryBytes(),
               .windows = WindowBytes(),
               .blocks = cache_->UsedBytes(),
-              .selections = selections_.bytes(),
+              .selections = selections_.bytes() + texts_.bytes(),
               .write_buffers = head_->MemoryBytes() + parts_->MemoryBytes()};
   s.head_bytes = s.memory.index + s.memory.windows;
   for (const WindowPtr& w : v->windows) {

@@ -27,6 +27,13 @@ void ExpectRoundTrip(const std::vector<double>& v) {
   ASSERT_TRUE(DecodeValues(&in, v.size(), back.data()));
   EXPECT_TRUE(in.AtEnd());
   EXPECT_EQ(Bits(back), Bits(v));
+  const size_t from = v.size() / 3, to = v.size() - v.size() / 4;
+  std::vector<double> some(to - from);
+  Reader again(encoded);
+  ASSERT_TRUE(DecodeValues(&again, v.size(), from, to, some.data()));
+  EXPECT_TRUE(again.AtEnd());
+  EXPECT_EQ(Bits(some), Bits({back.begin() + static_cast<std::ptrdiff_t>(from),
+                              back.begin() + static_cast<std::ptrdiff_t>(to)}));
 }
 
 void ExpectRoundTrip(const std::vector<int64_t>& v) {

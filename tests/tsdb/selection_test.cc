@@ -41,9 +41,9 @@ TEST(SelectionTest, HeadGivesTheOrderOfLabelSets) {
 
   const auto got = index.Select(Everything());
   ASSERT_TRUE(got.ok());
-  ASSERT_EQ((*got)->items.size(), want.size());
+  ASSERT_EQ((*got)->size(), want.size());
   for (size_t i = 0; i < want.size(); ++i) {
-    EXPECT_EQ((*got)->Labels((*got)->items[i]), want[i].encoded());
+    EXPECT_EQ((*got)->LabelsAt(i).ToString(), want[i].ToString());
   }
 }
 
@@ -66,10 +66,10 @@ TEST(SelectionTest, HeadVersionChangesWithItsSeries) {
 TEST(SelectionCacheTest, KeepsWhatWasUsedLast) {
   const auto selection = [] {
     auto s = std::make_shared<Selection>();
-    s->text.assign(1000, 'x');
+    s->Add(std::string(1000, 'x'), 0, 0);
     return s;
   };
-  SelectionCache cache(2500);
+  SelectionCache cache(3000);
   cache.Put("a", selection());
   cache.Put("b", selection());
   ASSERT_NE(cache.Find("a"), nullptr);
@@ -82,11 +82,11 @@ TEST(SelectionCacheTest, KeepsWhatWasUsedLast) {
 TEST(SelectionCacheTest, KeysTellPlaceVersionAndMatchersApart) {
   const auto other =
       std::vector<Matcher>{Matcher::Create(MatchType::kNotRegex, "__name__", ".+").value()};
-  const std::string key = SelectionCache::Key('P', 1, Everything());
-  EXPECT_EQ(key, SelectionCache::Key('P', 1, Everything()));
-  EXPECT_NE(key, SelectionCache::Key('H', 1, Everything()));
-  EXPECT_NE(key, SelectionCache::Key('P', 2, Everything()));
-  EXPECT_NE(key, SelectionCache::Key('P', 1, other));
+  const std::string key = SelectionKey('P', 1, Everything());
+  EXPECT_EQ(key, SelectionKey('P', 1, Everything()));
+  EXPECT_NE(key, SelectionKey('H', 1, Everything()));
+  EXPECT_NE(key, SelectionKey('P', 2, Everything()));
+  EXPECT_NE(key, SelectionKey('P', 1, other));
 }
 
 }  // namespace

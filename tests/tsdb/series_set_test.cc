@@ -1,0 +1,208 @@
+// Reading stretches of series over parts and open windows, against a map.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "tests/tsdb/test_directory.h"
+#include "tsdb/db.h"
+
+namespace deckwatch::tsdb {
+namespace {
+
+constexpr int64_t kNow = 1'800'000'000'000;
+constexpr int64_t kMinute = 60'000;
+
+class SeriesSetTest : public ::testing::Test {
+ protected:
+  using Samples = std::map<int64_t, double>;
+
+  void SetUp() override {
+    options_.path = FreshDirectory(::testing::UnitTest::GetInstance()->current_test_info()->name());
+    options_.clock = &clock_;
+    options_.background = false;
+    auto db = Db::Open(options_);
+    ASSERT_TRUE(db.ok()) << db.status().message();
+    db_ = std::move(db).value();
+  }
+  void TearDown() override {
+    db_.reset();
+    std::filesystem::remove_all(options_.path);
+  }
+
+  Labels RandomLabels() {
+    LabelsBuilder b;
+    b.Set("__name__", random_() % 2 == 0 ? "up" : "down");
+    b.Set("job", std::string(1, static_cast<char>('a' + random_() % 3)));
+    if (random_() % 2 == 0) b.Set("zone", std::string(1, static_cast<char>('x' + random_() % 2)));
+    return b.Build();
+  }
+  int64_t RandomTime() { return kNow - static_cast<int64_t>(random_() % 300) * kMinute; }
+
+  void Append() {
+    std::vector<Labels> labels;
+    WriteBatch batch;
+    const int64_t t_ms = random_() % 3 == 0 ? RandomTime() : newest_ms_ += 1000;
+    for (int k = 0; k < 8; ++k) {
+      const Labels l = RandomLabels();
+      const LabelsView view = l;
+      SeriesRef ref = kNoSeries;
+      ASSERT_TRUE(db_->Resolve({&view, 1}, 1 + l.Hash() % 3, {&ref, 1}).ok());
+      const double value = static_cast<double>(random_() % 4);
+      if (want_[l].emplace(t_ms, value).second) batch.Add(ref, t_ms, value);
+    }
+    ASSERT_TRUE(db_->Commit(batch).ok());
+  }
+  void Delete() {
+    const std::string job(1, static_cast<char>('a' + random_() % 3));
+    const int64_t a = RandomTime(), b = RandomTime();
+    const int64_t start = std::min(a, b), end = std::max(a, b);
+    ASSERT_TRUE(db_->DeleteSeries({Matcher::Equal("job", job)}, start, end).ok());
+    for (auto& [labels, samples] : want_) {
+      if (labels.Get("job") != job) continue;
+      samples.erase(samples.lower_bound(start), samples.upper_bound(end));
+    }
+  }
+  void Change() {
+    for (uint64_t k = 1 + random_() % 6; k > 0; --k) Append();
+    switch (random_() % 6) {
+      case 0: Delete(); break;
+      case 1: ASSERT_TRUE(db_->Compact().ok()); break;
+      case 2:
+        clock_.AdvanceMs(20 * kMinute);
+        ASSERT_TRUE(db_->Maintain().ok());
+        break;
+      default: break;
+    }
+  }
+
+  std::map<Labels, Samples> Wanted(int64_t start, int64_t end, bool latest_only) const {
+    std::map<Labels, Samples> out;
+    for (const auto& [labels, samples] : want_) {
+      Samples in(samples.lower_bound(start), samples.upper_bound(end));
+      if (in.empty()) continue;
+      if (latest_only) in.erase(in.begin(), std::prev(in.end()));
+      out[labels] = in;
+    }
+    return out;
+  }
+  // All ways of reading give the same.
+  void Check(int64_t start, int64_t end, bool latest_only) {
+    const auto querier = db_->NewQuerier();
+    SelectHints hints;
+    hints.latest_only = latest_only;
+    const auto set = (*querier)->Select(start, end, {Matcher::Equal("__name__", "up")}, hints);
+    ASSERT_TRUE(set.ok()) << set.status().message();
+    auto want = Wanted(start, end, latest_only);
+    std::erase_if(want, [](const auto& w) { return w.first.MetricName() != "up"; });
+
+    const size_t n = (*set)->size();
+    const size_t begin = n == 0 ? 0 : random_() % n, middle = begin + (n - begin) / 2;
+    std::map<Labels, Samples> got;
+    const auto keep = [&](size_t i, Columns* c) -> Status {
+      const Labels labels((*set)->LabelsAt(i));
+      for (size_t k = 0; k < c->size(); ++k) got[labels][c->t_ms[k]] = c->value[k];
+      return {};
+    };
+    ASSERT_TRUE((*set)->ReadEach(0, begin, keep).ok());
+    ASSERT_TRUE((*set)->ReadEach(middle, n, keep).ok());
+    for (size_t i = begin; i < middle; ++i) {
+      Columns c;
+      ASSERT_TRUE((*set)->Read(i, &c).ok());
+      ASSERT_TRUE(keep(i, &c).ok());
+    }
+    ASSERT_EQ(got, want);
+
+    LatestSamples latest;
+    ASSERT_TRUE((*set)->ReadLatest(begin, n, &latest).ok());
+    ASSERT_EQ(latest.size(), n - begin);
+    for (size_t i = begin; i < n; ++i) {
+      const auto w = want.find(Labels((*set)->LabelsAt(i)));
+      const int64_t t_ms = w == want.end() ? LatestSamples::kNone : w->second.rbegin()->first;
+      ASSERT_EQ(latest.t_ms[i - begin], t_ms) << (*set)->LabelsAt(i).ToString();
+      if (w == want.end()) continue;
+      ASSERT_EQ(latest.value[i - begin], w->second.rbegin()->second);
+    }
+  }
+  // What has a sample is listed.
+  void CheckLists() {
+    std::set<std::string> jobs, zones_up;
+    for (const auto& [labels, samples] : want_) {
+      if (samples.empty()) continue;
+      jobs.insert(std::string(labels.Get("job")));
+      if (labels.MetricName() == "up" && labels.Has("zone")) {
+        zones_up.insert(std::string(labels.Get("zone")));
+      }
+    }
+    const auto querier = db_->NewQuerier();
+    LabelQuery up;
+    up.matcher_sets = {{Matcher::Equal("__name__", "up")}};
+    const auto all = (*querier)->LabelValues("job", {}), some = (*querier)->LabelValues("zone", up);
+    ASSERT_TRUE(all.ok() && some.ok());
+    ASSERT_TRUE(std::is_sorted(all->begin(), all->end()));
+    ASSERT_TRUE(std::includes(all->begin(), all->end(), jobs.begin(), jobs.end()));
+    ASSERT_TRUE(std::includes(some->begin(), some->end(), zones_up.begin(), zones_up.end()));
+    const auto names = (*querier)->LabelNames(up);
+    ASSERT_TRUE(names.ok() && names->size() <= 3);
+    ASSERT_EQ(std::adjacent_find(names->begin(), names->end()), names->end());
+  }
+
+  std::mt19937_64 random_;
+  int64_t newest_ms_ = kNow - 100 * kMinute;
+  std::map<Labels, Samples> want_;
+  FakeClock clock_{kNow};
+  DbOptions options_;
+  std::unique_ptr<Db> db_;
+};
+
+TEST_F(SeriesSetTest, AllWaysOfReadingGiveWhatWasWritten) {
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  random_.seed(seed);
+  for (int round = 0; round < 60; ++round) {
+    Change();
+    for (int k = 0; k < 4; ++k) {
+      const int64_t a = RandomTime(), b = k == 0 ? newest_ms_ : RandomTime();
+      Check(std::min(a, b), std::max(a, b), k % 2 == 0);
+      if (HasFatalFailure()) return;
+    }
+    CheckLists();
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_F(SeriesSetTest, ListsSeeNewSeriesAtOnce) {
+  const auto append = [&](std::string_view job) {
+    const Labels labels = {{"__name__", "up"}, {"job", job}};
+    const LabelsView view = labels;
+    SeriesRef ref = kNoSeries;
+    ASSERT_TRUE(db_->Resolve({&view, 1}, 1, {&ref, 1}).ok());
+    WriteBatch batch;
+    batch.Add(ref, kNow, 1);
+    ASSERT_TRUE(db_->Commit(batch).ok());
+  };
+  const auto jobs = [&](const LabelQuery& query) {
+    return *(*db_->NewQuerier())->LabelValues("job", query);
+  };
+  LabelQuery up;
+  up.matcher_sets = {{Matcher::Equal("__name__", "up")}};
+  append("b");
+  EXPECT_EQ(jobs({}), std::vector<std::string>{"b"});
+  EXPECT_EQ(jobs(up), std::vector<std::string>{"b"});
+  ASSERT_TRUE(db_->Compact().ok());
+  append("a");
+  EXPECT_EQ(jobs({}), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(jobs(up), (std::vector<std::string>{"a", "b"}));
+  up.limit = 1;
+  EXPECT_EQ(jobs(up), std::vector<std::string>{"a"});
+}
+
+}  // namespace
+}  // namespace deckwatch::tsdb

@@ -1,0 +1,224 @@
+#include "tsdb/series_set.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tsdb/columns.h"
+
+namespace deckwatch::tsdb {
+
+StoreSeriesSet::StoreSeriesSet(const Store* store, ViewPtr view, Range range,
+                               SelectionPtr selection, const std::vector<PartPtr>& parts)
+    : store_(store), view_(std::move(view)), range_(range), selection_(std::move(selection)) {
+  for (const PartPtr& part : parts) {
+    Place place{part, {}};
+    for (const TombstonePtr& t : view_->tombstones) {
+      if (part != nullptr && t->Covers(*part)) place.hidden.push_back(t);
+    }
+    places_.push_back(std::move(place));
+  }
+  {
+    MutexLock lock(mutex_);
+    idle_.resize(places_.size());
+  }
+  const std::vector<uint32_t>& groups = selection_->groups();
+  if (groups.empty()) return;
+  const size_t per_group = view_->windows.size();
+  windows_.resize((groups.back() + 1) * per_group);
+  for (size_t w = 0; w < per_group; ++w) {
+    for (const uint32_t g : groups) {
+      const GroupWindow* group = view_->windows[w]->FindGroup(g);
+      if (group != nullptr && group->min_ms() <= range_.end_ms &&
+          range_.start_ms <= group->max_ms()) {
+        windows_[g * per_group + w] = group;
+      }
+    }
+  }
+}
+
+bool StoreSeriesSet::HasSamples(size_t i) const {
+  for (const Source& source : selection_->SourcesOf(i)) {
+    if (places_[source.place].part != nullptr) return true;
+    for (const GroupWindow* w : WindowsOf(source.first)) {
+      if (w != nullptr && w->HasSamples(source.second)) return true;
+    }
+  }
+  return false;
+}
+
+// One thread's way through a stretch of series.
+class StoreSeriesSet::Reader {
+ public:
+  explicit Reader(const StoreSeriesSet& set) : set_(set), cursors_(set.places_.size()) {}
+  ~Reader() {
+    MutexLock lock(set_.mutex_);
+    for (size_t place = 0; place < cursors_.size(); ++place) {
+      if (cursors_[place] != nullptr) set_.idle_[place].push_back(std::move(cursors_[place]));
+    }
+  }
+
+  // What cannot be read is left out of `out`.
+  Status Read(size_t i, Columns* out) {
+    const Status s = set_.range_.latest_only ? ReadLatest(i, out) : ReadAll(i, out);
+    if (!s.ok()) set_.store_->ReportCorruption(s);
+    return s;
+  }
+
+ private:
+  Status ReadAll(size_t i, Columns* out);
+  Status ReadLatest(size_t i, Columns* out);
+  Status ReadSource(size_t i, const Source& source, Columns* out);
+  Status ReadPart(size_t i, const Source& source, Columns* out);
+  void ReadHead(const Source& source, Columns* out);
+  int64_t NewestOf(const Source& source) const {
+    const PartPtr& part = set_.places_[source.place].part;
+    return part == nullptr ? INT64_MAX : part->meta().max_ms;
+  }
+  Cursor& CursorOf(const Source& source);
+
+  const StoreSeriesSet& set_;
+  Cursors cursors_;  // by place; made when first needed
+  Columns one_;
+};
+
+StoreSeriesSet::Cursor& StoreSeriesSet::Reader::CursorOf(const Source& source) {
+  auto& cursor = cursors_[source.place];
+  if (cursor != nullptr) return *cursor;
+  const Place& place = set_.places_[source.place];
+  {
+    MutexLock lock(set_.mutex_);
+    Cursors& idle = set_.idle_[source.place];
+    if (!idle.empty()) {
+      const auto near = std::find_if(idle.begin(), idle.end(),
+                                     [&](const auto& c) { return c->at.next() == source.first; });
+      std::swap(near == idle.end() ? idle.back() : *near, idle.back());
+      cursor = std::move(idle.back());
+      idle.pop_back();
+      return *cursor;
+    }
+  }
+  constexpr size_t kClocks = 256;
+  const Range& range = set_.range_;
+  // Of what is partly deleted, an older sample may be the newest.
+  const bool latest_only = range.latest_only && place.hidden.empty();
+  cursor.reset(new Cursor{PartReader::Cursor(place.part),
+                          PartReader::Span(range.start_ms, range.end_ms, latest_only, kClocks)});
+  return *cursor;
+}
+
+Status StoreSeriesSet::Reader::ReadPart(size_t i, const Source& source, Columns* out) {
+  Cursor& cursor = CursorOf(source);
+  const Status s = cursor.at.Read(source.first, &cursor.span, out);
+  for (const TombstonePtr& t : set_.places_[source.place].hidden) {
+    if (!out->empty() && MatchesAll(t->matchers, set_.LabelsAt(i))) {
+      CutRange(t->start_ms, t->end_ms, out);
+    }
+  }
+  return s;
+}
+
+// After what is in `out`, or united with it.
+void StoreSeriesSet::Reader::ReadHead(const Source& source, Columns* out) {
+  const Range& range = set_.range_;
+  for (const GroupWindow* w : set_.WindowsOf(source.first)) {
+    if (w == nullptr ||
+        w->AppendTo(source.second, range.start_ms, range.end_ms, range.latest_only, out)) {
+      continue;
+    }
+    Columns one;
+    w->Read(source.second, range.start_ms, range.end_ms, &one);
+    MergeColumns(std::move(one), out);
+  }
+}
+
+Status StoreSeriesSet::Reader::ReadAll(size_t i, Columns* out) {
+  Status worst;
+  out->Clear();
+  for (const Source& source : set_.selection_->SourcesOf(i)) {
+    if (set_.places_[source.place].part == nullptr) {
+      ReadHead(source, out);
+      continue;
+    }
+    const bool first = out->empty();
+    if (const Status s = ReadPart(i, source, first ? out : &one_); !s.ok()) worst = s;
+    if (!first) MergeColumns(std::move(one_), out);
+  }
+  return worst;
+}
+
+Status StoreSeriesSet::Reader::ReadSource(size_t i, const Source& source, Columns* out) {
+  if (set_.places_[source.place].part != nullptr) return ReadPart(i, source, out);
+  out->Clear();
+  ReadHead(source, out);
+  return {};
+}
+
+namespace {
+void KeepLast(Columns* c) {
+  if (c->size() <= 1) return;
+  Columns last;
+  AppendRange(*c, c->size() - 1, c->size(), &last);
+  *c = std::move(last);
+}
+}  // namespace
+
+// From the newest source back, until no older one can hold a newer sample.
+Status StoreSeriesSet::Reader::ReadLatest(size_t i, Columns* out) {
+  const std::span<const Source> sources = set_.selection_->SourcesOf(i);
+  if (sources.size() == 1) {
+    const Status s = ReadSource(i, sources[0], out);
+    KeepLast(out);
+    return s;
+  }
+  Status worst;
+  out->Clear();
+  int64_t before_ms = INT64_MAX;
+  for (size_t read = 0; read < sources.size();) {
+    // Those as new as the newest that was not read yet; sources are few.
+    int64_t newest_ms = INT64_MIN;
+    for (const Source& s : sources) {
+      const int64_t ms = NewestOf(s);
+      if (read == 0 || ms < before_ms) newest_ms = std::max(newest_ms, ms);
+    }
+    if (!out->empty() && out->t_ms.back() >= newest_ms) break;
+    for (const Source& source : sources) {
+      if (NewestOf(source) != newest_ms) continue;
+      ++read;
+      if (const Status s = ReadSource(i, source, &one_); !s.ok()) worst = s;
+      if (one_.empty() || (!out->empty() && one_.t_ms.back() <= out->t_ms.back())) continue;
+      KeepLast(&one_);
+      std::swap(*out, one_);
+    }
+    before_ms = newest_ms;
+  }
+  return worst;
+}
+
+Status StoreSeriesSet::Read(size_t i, Columns* out) const {
+  return Reader(*this).Read(i, out);
+}
+
+Status StoreSeriesSet::ReadEach(size_t begin, size_t end, const Visit& visit) const {
+  Reader reader(*this);
+  Columns columns;
+  for (size_t i = begin; i < end; ++i) {
+    TRY(reader.Read(i, &columns));
+    TRY(visit(i, &columns));
+  }
+  return {};
+}
+
+Status StoreSeriesSet::ReadLatest(size_t begin, size_t end, LatestSamples* out) const {
+  Reader reader(*this);
+  Columns columns;
+  out->Reset(end - begin);
+  for (size_t i = begin; i < end; ++i) {
+    TRY(reader.Read(i, &columns));
+    if (columns.empty()) continue;
+    out->Set(i - begin, columns.t_ms.back(), columns.value.back(),
+             columns.histogram.empty() ? nullptr : std::move(columns.histogram.back()));
+  }
+  return {};
+}
+
+}  // namespace deckwatch::tsdb
