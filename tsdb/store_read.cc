@@ -67,8 +67,13 @@ Result<std::vector<Labels>> StoreQuerier::Series(const LabelQuery& query) const 
       if (set->HasSamples(i)) out.emplace_back(set->LabelsAt(i));
     }
   }
-  if (!std::is_sorted(out.begin(), out.end())) std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+  // One selection has each series once, by metric name and then in the order wanted.
+  const bool sorted = query.matcher_sets.size() == 1 && !out.empty() &&
+                      out.front().MetricName() == out.back().MetricName();
+  if (!sorted) {
+    if (!std::is_sorted(out.begin(), out.end())) std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+  }
   if (query.limit > 0 && out.size() > query.limit) out.resize(query.limit);
   return out;
 }
