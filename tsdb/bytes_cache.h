@@ -2,10 +2,11 @@
 // Thread-safe.
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
+#include <cstddef>
+#include <list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -22,25 +23,27 @@ class BytesCache {
 
   Ptr Find(const std::string& key) const {  // null when there is none
     MutexLock lock(mutex_);
-    const auto it = slots_.find(key);
-    if (it == slots_.end()) return nullptr;
-    it->second.used = ++turn_;
-    return it->second.value;
+    const auto it = by_key_.find(key);
+    if (it == by_key_.end()) return nullptr;
+    by_use_.splice(by_use_.begin(), by_use_, it->second);
+    return it->second->value;
   }
 
   void Put(const std::string& key, Ptr value) {
     const size_t bytes = key.size() + value->bytes();
     if (bytes > max_bytes_) return;
     MutexLock lock(mutex_);
-    if (!slots_.try_emplace(key, Slot{std::move(value), ++turn_}).second) return;
+    if (by_key_.contains(key)) return;
+    by_use_.push_front({key, std::move(value), bytes});
+    by_key_.emplace(by_use_.front().key, by_use_.begin());
     for (bytes_ += bytes; bytes_ > max_bytes_;) {
-      const auto oldest = std::min_element(
-          slots_.begin(), slots_.end(),
-          [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
-      bytes_ -= oldest->first.size() + oldest->second.value->bytes();
-      slots_.erase(oldest);
+      const Slot& oldest = by_use_.back();
+      bytes_ -= oldest.bytes;
+      by_key_.erase(oldest.key);
+      by_use_.pop_back();
     }
   }
+
   size_t bytes() const {
     MutexLock lock(mutex_);
     return bytes_;
@@ -48,13 +51,15 @@ class BytesCache {
 
  private:
   struct Slot {
+    std::string key;
     Ptr value;
-    uint64_t used = 0;  // the turn of its last use
+    size_t bytes = 0;
   };
+  using Slots = std::list<Slot>;
   const size_t max_bytes_;
   mutable Mutex mutex_;
-  mutable std::unordered_map<std::string, Slot> slots_ GUARDED_BY(mutex_);
-  mutable uint64_t turn_ GUARDED_BY(mutex_) = 0;
+  mutable Slots by_use_ GUARDED_BY(mutex_);  // what was used last comes first
+  std::unordered_map<std::string_view, typename Slots::iterator> by_key_ GUARDED_BY(mutex_);
   size_t bytes_ GUARDED_BY(mutex_) = 0;
 };
 

@@ -383,43 +383,6 @@ Status PartReader::Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Colu
   return Decode(found->view(), ordinal, start_ms, end_ms, out);
 }
 
-Result<const PartReader::Span::Rows*> PartReader::Span::RowsOf(const PartReader& part,
-                                                               uint32_t clock) {
-  if (rows_.empty()) rows_.resize(std::min<size_t>(kept_, part.meta_.clocks));
-  auto& [number, rows] = rows_[clock % rows_.size()];
-  if (rows.times_ms != nullptr && number == clock) return &rows;
-  TRY_ASSIGN(Clock read, part.ReadClock(clock));
-  const std::vector<int64_t>& times = *read.times_ms;
-  const auto low = std::lower_bound(times.begin(), times.end(), start_ms);
-  const auto high = std::upper_bound(low, times.end(), end_ms);
-  rows.low = static_cast<uint64_t>(low - times.begin());
-  rows.high = static_cast<uint64_t>(high - times.begin());
-  rows.times_ms = std::move(read.times_ms);
-  number = clock;
-  return &rows;
-}
-
-PartReader::Cursor::Cursor(std::shared_ptr<const PartReader> part)
-    : part_(std::move(part)), it_(part_->kv_->NewIterator(part_->family_)) {}
-
-Status PartReader::Cursor::Read(uint32_t ordinal, Span* span, Columns* out) {
-  constexpr uint32_t kFar = 8;  // entries that are not worth a search
-  out->Clear();
-  if (!it_->Valid() || ordinal < next_ || ordinal - next_ > kFar) {
-    it_->Seek(PartKey('V', ordinal));
-  } else {
-    for (; next_ < ordinal && it_->Valid(); ++next_) it_->Next();
-  }
-  next_ = ordinal + 1;
-  if (!it_->Valid() || it_->key() != PartKey('V', ordinal)) {
-    next_ = UINT32_MAX;  // where it stands is unknown: search next time
-    return part_->Damaged("a value block", it_->status());
-  }
-  const Status s = part_->Decode(it_->value(), ordinal, span, out);
-  it_->Next();
-  return s;
-}
-
 Status PartReader::Decode(std::string_view entry, uint32_t ordinal, Span* span,
                           Columns* out) const {
   out->Clear();

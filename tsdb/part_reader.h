@@ -24,10 +24,27 @@ namespace deckwatch::tsdb {
 
 using ClockPtr = std::shared_ptr<const std::vector<int64_t>>;
 
+// V entries of neighbouring series as they are stored, out of RocksDB's blocks: stepping from entry
+// to entry there costs more than decoding most of them.
+struct ValuePage {
+  static constexpr uint32_t kSeries = 256;
+
+  std::string text;
+  std::vector<uint32_t> end;  // of each entry in `text`
+
+  std::string_view Entry(size_t i) const {
+    const size_t begin = i == 0 ? 0 : end[i - 1];
+    return std::string_view(text).substr(begin, end[i] - begin);
+  }
+  size_t bytes() const { return sizeof *this + text.capacity() + end.capacity() * sizeof end[0]; }
+};
+using ValuePageCache = BytesCache<ValuePage>;
+
 class PartReader : public PostingsSource {
  public:
-  PartReader(const Kv* kv, FamilyPtr family, uint64_t id, PartMeta meta)
-      : kv_(kv), family_(std::move(family)), id_(id), meta_(meta) {}
+  // `pages` is shared by all parts and outlives them, as `kv` does.
+  PartReader(const Kv* kv, ValuePageCache* pages, FamilyPtr family, uint64_t id, PartMeta meta)
+      : kv_(kv), pages_(pages), family_(std::move(family)), id_(id), meta_(meta) {}
 
   uint64_t id() const { return id_; }
   const PartMeta& meta() const { return meta_; }
@@ -86,14 +103,23 @@ class PartReader : public PostingsSource {
   // Reads series after series, cheapest in ascending order. One thread at a time.
   class Cursor {
    public:
-    explicit Cursor(std::shared_ptr<const PartReader> part);
+    explicit Cursor(std::shared_ptr<const PartReader> part) : part_(std::move(part)) {}
     uint32_t next() const { return next_; }  // the ordinal it would read for the least
     Status Read(uint32_t ordinal, Span* span, Columns* out);
 
    private:
+    // The page that holds `ordinal`: when it is kept, or when `make`. Else, or damaged: null.
+    const ValuePage* PageOf(uint32_t ordinal, bool make);
+    std::string PageKey(uint32_t page) const;
+    void Seek(uint32_t ordinal);
+
     const std::shared_ptr<const PartReader> part_;
-    const std::unique_ptr<KvIterator> it_;
-    uint32_t next_ = 0;
+    std::unique_ptr<KvIterator> it_;  // made when first needed
+    uint32_t next_ = 0;               // the ordinal after the last one read
+    uint32_t at_ = UINT32_MAX;        // where `it_` stands; UINT32_MAX: unknown
+    uint32_t page_number_ = UINT32_MAX;
+    bool made_ = false;  // making page_number_ was tried
+    ValuePageCache::Ptr page_;
   };
   // The same from the bytes of the series' V entry.
   Status Decode(std::string_view entry, uint32_t ordinal, Span* span, Columns* out) const;
@@ -128,6 +154,7 @@ class PartReader : public PostingsSource {
   Status Damaged(std::string_view what, const Status& cause = {}) const;
 
   const Kv* const kv_;
+  ValuePageCache* const pages_;
   const FamilyPtr family_;
   const uint64_t id_;
   const PartMeta meta_;

@@ -192,6 +192,7 @@ class Store : public Db {
   SeriesIndex index_;
   mutable SelectionCache selections_;
   mutable BytesCache<TextList> texts_;
+  ValuePageCache pages_;
   mutable Counters counters_;
   // The log refused a write or an fsync: nothing more is acknowledged until Recover.
   std::atomic<bool> failed_{false};

@@ -137,7 +137,8 @@ Result<PartPtr> Store::MakePart(uint64_t id, PartLevel level,
 Result<PartPtr> Store::InstallPart(uint64_t id, const PartWriter::Finished& finished) {
   TRY_ASSIGN(FamilyPtr family, parts_->GetOrCreate(NumberedName("part.", id)));
   TRY(parts_->Ingest(family, finished.files));
-  return PartPtr(std::make_shared<PartReader>(parts_.get(), std::move(family), id, finished.meta));
+  return PartPtr(
+      std::make_shared<PartReader>(parts_.get(), &pages_, std::move(family), id, finished.meta));
 }
 
 Status Store::Seal(const WindowPtr& window) {

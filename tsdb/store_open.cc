@@ -80,6 +80,7 @@ Store::Store(const DbOptions& options)
       index_(options.max_series, budget_.index()),
       selections_(budget_.selections() - budget_.selections() / 8),
       texts_(budget_.selections() / 8),
+      pages_(budget_.blocks() / 8),
       exemplars_(kMaxExemplars) {}
 
 Store::~Store() {
@@ -120,7 +121,7 @@ Status Store::Start() {
 }
 
 Status Store::OpenDatabases() {
-  cache_ = std::make_shared<BlockCache>(budget_.blocks());
+  cache_ = std::make_shared<BlockCache>(budget_.blocks() - budget_.blocks() / 8);
   Result<std::unique_ptr<Kv>> parts = Status::Internal("not opened");
   // Beside the head: each waits for the disk and has a processor to itself.
   std::jthread opening = StartThread("tsdb-open", [&](std::stop_token) {
@@ -184,7 +185,8 @@ Status Store::LoadMeta() {
                   {"error", meta.ok() ? Status::NotFound("no family") : meta.status()}});
         continue;
       }
-      loaded.parts.push_back(std::make_shared<PartReader>(parts_.get(), f->second, number, *meta));
+      loaded.parts.push_back(
+          std::make_shared<PartReader>(parts_.get(), &pages_, f->second, number, *meta));
     } else if (kind == 'T') {
       next_tombstone_ = number + 1;
       TRY_ASSIGN(Tombstone t, Tombstone::Decode(number, it->value()));

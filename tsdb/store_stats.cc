@@ -43,7 +43,7 @@ DbStats Store::Stats() const {
   s.memory = {.limit = budget_.total,
               .index = index_.MemoryBytes(),
               .windows = WindowBytes(),
-              .blocks = cache_->UsedBytes(),
+              .blocks = cache_->UsedBytes() + pages_.bytes(),
               .selections = selections_.bytes() + texts_.bytes(),
               .write_buffers = head_->MemoryBytes() + parts_->MemoryBytes()};
   s.head_bytes = s.memory.index + s.memory.windows;
