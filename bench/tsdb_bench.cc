@@ -7,133 +7,31 @@
 // is stamped 15 s after the one before. `--copies` writes each page as that many instances.
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
-#include <unistd.h>
-#include <zstd.h>
-
 #include "base/clock.h"
-#include "base/sample.h"
+#include "bench/process.h"
+#include "bench/recorded_pages.h"
 #include "tsdb/db.h"
 
 namespace deckwatch::tsdb {
 namespace {
 
+using bench::CpuSeconds, bench::ReadRecordedPages, bench::RecordedTarget, bench::ResidentBytes,
+    bench::WallSeconds;
+
 constexpr int64_t kStart = 1'800'000'000'000;
 constexpr int64_t kStepMs = 15'000;
 
-struct Target {
-  std::string job, phase;
-  std::vector<Labels> labels;  // by series number
-  struct Row {
-    std::vector<uint32_t> series;
-    std::vector<double> value;
-  };
-  std::vector<Row> rounds;
-};
-
-std::string Decompress(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string packed((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  std::string out, chunk(1 << 20, 0);
-  ZSTD_DCtx* context = ZSTD_createDCtx();
-  ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, 27);
-  ZSTD_inBuffer input{packed.data(), packed.size(), 0};
-  while (input.pos < input.size) {
-    ZSTD_outBuffer output{chunk.data(), chunk.size(), 0};
-    const size_t r = ZSTD_decompressStream(context, &output, &input);
-    if (ZSTD_isError(r) != 0) break;
-    out.append(chunk, 0, output.pos);
-  }
-  ZSTD_freeDCtx(context);
-  return out;
-}
-
-Labels ParseKey(std::string_view key, const std::string& job) {
-  LabelsBuilder b;
-  const size_t brace = key.find('{');
-  b.Set(kMetricName, key.substr(0, brace)).Set("job", job);
-  if (brace == std::string_view::npos) return b.Build();
-  for (size_t i = brace + 1; i < key.size() && key[i] != '}';) {
-    const size_t equals = key.find('=', i);
-    std::string value;
-    size_t k = equals + 2;
-    for (; key[k] != '"'; ++k) {
-      if (key[k] == '\\') ++k;
-      value += key[k];
-    }
-    b.Set(key.substr(i, equals - i), value);
-    i = key[k + 1] == ',' ? k + 2 : k + 1;
-  }
-  return b.Build();
-}
-
-// Every `stride`-th page, beginning with page `phase`.
-Target ParsePages(const std::string& text, const std::string& job, size_t rounds, size_t stride,
-                  size_t phase) {
-  Target t;
-  t.job = job;
-  t.phase = std::to_string(phase);
-  std::unordered_map<std::string, uint32_t> numbers;
-  size_t frame = 0;
-  for (size_t at = 0; at < text.size() && t.rounds.size() < rounds; ++frame) {
-    const size_t line_end = text.find('\n', at);
-    const size_t bytes = std::strtoull(text.c_str() + text.rfind(' ', line_end), nullptr, 10);
-    const std::string_view page = std::string_view(text).substr(line_end + 1, bytes);
-    at = line_end + 1 + bytes;
-    if (frame % stride != phase) continue;
-    Target::Row row;
-    for (size_t i = 0; i < page.size();) {
-      const size_t end = std::min(page.find('\n', i), page.size());
-      const std::string_view line = page.substr(i, end - i);
-      i = end + 1;
-      if (line.empty() || line[0] == '#') continue;
-      const size_t brace = line.rfind('}');
-      const size_t space = line.find(' ', brace == std::string_view::npos ? 0 : brace);
-      double v;
-      if (space == std::string_view::npos ||
-          !ParseFloat(line.substr(space + 1, line.find(' ', space + 1) - space - 1), &v)) {
-        continue;
-      }
-      const auto [it, added] =
-          numbers.emplace(line.substr(0, space), static_cast<uint32_t>(t.labels.size()));
-      if (added) t.labels.push_back(ParseKey(line.substr(0, space), t.job));
-      row.series.push_back(it->second);
-      row.value.push_back(v);
-    }
-    t.rounds.push_back(std::move(row));
-  }
-  return t;
-}
-
-double CpuSeconds() {
-  timespec ts;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-  return static_cast<double>(ts.tv_sec) + static_cast<double>(ts.tv_nsec) * 1e-9;
-}
-double WallSeconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-uint64_t ResidentBytes() {
-  std::ifstream in("/proc/self/statm");
-  uint64_t size = 0, resident = 0;
-  in >> size >> resident;
-  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
 class Bench {
  public:
-  Bench(std::vector<Target> targets, size_t copies, std::string path)
+  Bench(std::vector<RecordedTarget> targets, size_t copies, std::string path)
       : targets_(std::move(targets)), copies_(copies), clock_(kStart) {
     options_.path = std::move(path);
     options_.clock = &clock_;
@@ -183,7 +81,7 @@ class Bench {
 
   void ResolveAll() {
     std::vector<Labels>& labels = labels_;
-    for (const Target& t : targets_) {
+    for (const RecordedTarget& t : targets_) {
       for (size_t c = 0; c < copies_; ++c) {
         for (const Labels& l : t.labels) {
           labels.push_back(
@@ -208,13 +106,13 @@ class Bench {
 
   void Write() {
     size_t rounds = 0;
-    for (const Target& t : targets_) rounds = std::max(rounds, t.rounds.size());
+    for (const RecordedTarget& t : targets_) rounds = std::max(rounds, t.rounds.size());
     double cpu = 0, maintain = 0;
     WriteBatch batch;
     for (size_t r = 0; r < rounds; ++r) {
       const int64_t t_ms = kStart + static_cast<int64_t>(r) * kStepMs;
       size_t base = 0;
-      for (const Target& t : targets_) {
+      for (const RecordedTarget& t : targets_) {
         for (size_t c = 0; c < copies_; ++c, base += t.labels.size()) {
           if (r >= t.rounds.size()) continue;
           batch.Clear();
@@ -246,8 +144,8 @@ class Bench {
   }
 
   // Series that were idle for long have to be resolved again.
-  uint64_t CommitForgotten(const WriteBatch& batch, const Target& t, size_t round, size_t base,
-                           const AppendResult& first) {
+  uint64_t CommitForgotten(const WriteBatch& batch, const RecordedTarget& t, size_t round,
+                           size_t base, const AppendResult& first) {
     WriteBatch again;
     for (const uint32_t i : first.unknown_ref) {
       const size_t series = base + t.rounds[round].series[i];
@@ -311,8 +209,8 @@ class Bench {
     }
     const double spent = CpuSeconds() - cpu;
     uint64_t expected = 0;
-    for (const Target& t : targets_) {
-      for (const Target::Row& row : t.rounds) {
+    for (const RecordedTarget& t : targets_) {
+      for (const RecordedTarget::Row& row : t.rounds) {
         std::vector<bool> seen(t.labels.size());
         for (size_t i = 0; i < row.series.size(); ++i) {
           if (seen[row.series[i]]) continue;  // a page that names a series twice: the first stays
@@ -328,7 +226,7 @@ class Bench {
     return right;
   }
 
-  const std::vector<Target> targets_;
+  const std::vector<RecordedTarget> targets_;
   const size_t copies_;
   FakeClock clock_;
   DbOptions options_;
@@ -359,16 +257,7 @@ int Main(int argc, char** argv) {
       directory = arg;
     }
   }
-  std::vector<Target> targets;
-  std::error_code ec;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, ec)) {
-    if (entry.path().extension() != ".zst") continue;
-    const std::string file = entry.path().filename().string();
-    const std::string text = Decompress(entry.path());
-    for (size_t phase = 0; phase < std::min(phases, stride); ++phase) {
-      targets.push_back(ParsePages(text, file.substr(0, file.find('.')), rounds, stride, phase));
-    }
-  }
+  std::vector<RecordedTarget> targets = ReadRecordedPages(directory, rounds, stride, phases);
   if (targets.empty()) {
     std::fprintf(
         stderr,
