@@ -179,7 +179,7 @@ Status RemoteWriter::CommitForgotten(const WriteRequest& request, const AppendRe
 }
 
 RemoteWriteCounters RemoteWriter::counters() const {
-  return {requests_, samples_, histograms_, rejected_, invalid_};
+  return {requests_, samples_, histograms_, rejected_, invalid_, cache_.bytes()};
 }
 
 }  // namespace deckwatch::server

@@ -20,6 +20,7 @@ struct RemoteWriteCounters {
   uint64_t histograms = 0;
   uint64_t rejected = 0;  // samples too old, too new or conflicting
   uint64_t invalid_series = 0;
+  uint64_t cache_bytes = 0;  // memory of the table of series
 };
 
 // Thread-safe.

@@ -233,6 +233,8 @@ void WriteRemoteWrite(const RemoteWriter& writer, PageWriter* w) {
              Number(c.rejected));
   w->Counter("prometheus_api_remote_write_invalid_labels_samples_total",
              "Series left out because their labels are malformed.", Number(c.invalid_series));
+  w->Gauge("deckwatch_remote_write_cache_bytes", "Memory of the table of series received.",
+           Number(c.cache_bytes));
 }
 
 }  // namespace

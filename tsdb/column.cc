@@ -1,7 +1,9 @@
 #include "tsdb/column.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstring>
 
 #include "tsdb/codec.h"
 
@@ -62,46 +64,83 @@ bool GetValueBody(Reader* in, EntryKind kind, LastValue* last) {
 
 // ---- slab
 
-// Multiples of 8 bytes up to 64, then four steps to each power of two: on average a tenth is
-// unused.
-ByteSlab::Room ByteSlab::RoomFor(size_t size) {
-  const auto units = static_cast<uint32_t>((size + kUnit - 1) / kUnit);
-  if (units <= 8) return {units, units};
-  const int shift = std::bit_width(units - 1) - 3;    // the leading 3 bits count
-  const uint32_t steps = ((units - 1) >> shift) + 1;  // 5..8
-  return {steps << shift, 8 + static_cast<uint32_t>(shift - 1) * 4 + steps - 4};
-}
+namespace {
 
-uint32_t ByteSlab::Take(Room room) {
-  if (room.rank < free_.size() && free_[room.rank] != kNone) {
-    const uint32_t place = free_[room.rank];
-    std::memcpy(&free_[room.rank], data_.data() + size_t{place} * kUnit, sizeof place);
-    return place;
+constexpr size_t kUnit = 8;
+constexpr size_t kLinkBytes = sizeof(uint32_t);
+
+// Piece k of a chain holds its bytes from End(k - 1) to End(k); all but the first begin with a
+// link.
+class Pieces {
+ public:
+  constexpr Pieces() {
+    for (size_t k = 0; k < kMax; ++k) {
+      const uint64_t before = k == 0 ? 0 : ends_[k - 1];
+      units_[k] = std::max<uint64_t>(2, before / 4 / kUnit);
+      ends_[k] = before + units_[k] * kUnit - (k == 0 ? 0 : kLinkBytes);
+    }
   }
-  const size_t size = data_.size() + room.units * kUnit;
+  constexpr uint64_t Begin(size_t k) const { return k == 0 ? 0 : ends_[k - 1]; }
+  constexpr uint64_t End(size_t k) const { return ends_[k]; }
+  constexpr size_t Units(size_t k) const { return units_[k]; }
+  // The piece of the byte at `position`.
+  size_t Of(uint64_t position) const {
+    return static_cast<size_t>(std::upper_bound(ends_.begin(), ends_.end(), position) -
+                               ends_.begin());
+  }
+
+ private:
+  static constexpr size_t kMax = 112;  // more than 4 GiB
+  std::array<uint64_t, kMax> ends_{}, units_{};
+};
+constexpr Pieces kPieces;
+static_assert(kPieces.End(111) > UINT32_MAX);
+
+}  // namespace
+
+uint32_t ByteSlab::Take(size_t units) {
+  const size_t size = data_.size() + units * kUnit;
   if (size > data_.capacity()) data_.reserve(std::max<size_t>(128, size + size / 8));
   const auto place = static_cast<uint32_t>(data_.size() / kUnit);
   data_.resize(size);
   return place;
 }
 
-void ByteSlab::Append(std::string_view s, Piece* piece) {
-  const Room old = RoomFor(piece->size);
-  const Room now = RoomFor(piece->size + s.size());
-  if (now.rank != old.rank) {
-    const uint32_t place = Take(now);
-    char* const to = data_.data() + size_t{place} * kUnit;
-    if (piece->size > 0) {
-      char* const from = data_.data() + size_t{piece->place} * kUnit;
-      std::memcpy(to, from, piece->size);
-      if (old.rank >= free_.size()) free_.resize(old.rank + 1, kNone);
-      std::memcpy(from, &free_[old.rank], sizeof(uint32_t));
-      free_[old.rank] = piece->place;
+void ByteSlab::Append(std::string_view s, Chain* chain) {
+  while (!s.empty()) {
+    const size_t k = kPieces.Of(chain->size);
+    if (chain->size == kPieces.Begin(k)) {
+      const uint32_t place = Take(kPieces.Units(k));
+      if (k > 0) std::memcpy(data_.data() + place * kUnit, &chain->last, kLinkBytes);
+      chain->last = place;
     }
-    piece->place = place;
+    const size_t offset = chain->size - kPieces.Begin(k) + (k > 0 ? kLinkBytes : 0);
+    const size_t n = std::min<size_t>(s.size(), kPieces.End(k) - chain->size);
+    std::memcpy(data_.data() + chain->last * kUnit + offset, s.data(), n);
+    chain->size += static_cast<uint32_t>(n);
+    s.remove_prefix(n);
   }
-  std::memcpy(data_.data() + size_t{piece->place} * kUnit + piece->size, s.data(), s.size());
-  piece->size += static_cast<uint32_t>(s.size());
+}
+
+ByteSlab::Text::Text(const ByteSlab& slab, Chain chain) {
+  const char* const data = slab.data_.data();
+  if (chain.size <= kPieces.End(0)) {
+    view_ = {data + chain.last * kUnit, chain.size};
+    return;
+  }
+  if (chain.size > near_.size()) far_ = std::make_unique_for_overwrite<char[]>(chain.size);
+  char* const to = far_ == nullptr ? near_.data() : far_.get();
+  uint64_t end = chain.size;
+  uint32_t place = chain.last;
+  for (size_t k = kPieces.Of(end - 1);; --k) {
+    const uint64_t begin = kPieces.Begin(k);
+    const char* const piece = data + place * kUnit;
+    std::memcpy(to + begin, piece + (k > 0 ? kLinkBytes : 0), end - begin);
+    if (k == 0) break;
+    std::memcpy(&place, piece, kLinkBytes);
+    end = begin;
+  }
+  view_ = {to, chain.size};
 }
 
 // ---- column

@@ -15,9 +15,10 @@
 // A value that stays the same costs nothing here: the column only counts it.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
-#include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,31 +50,35 @@ void PutEntryHead(uint64_t skip, EntryKind kind, std::string* out);
 // Reads the body of a delta or set entry and moves `last` to its value. False when damaged.
 [[nodiscard]] bool GetValueBody(Reader* in, EntryKind kind, LastValue* last);
 
-// The bytes of many columns in one piece of memory. A column knows its bytes by a 32-bit place; how
-// much room they have follows from their size, so it is kept nowhere. What a column outgrows is
-// used again by others. Not thread-safe; views hold until the next Append.
+// The bytes of many columns in one block of memory. A column's bytes are a chain of pieces, each a
+// quarter of what comes before it, so that nothing is moved and little is left unused. A piece
+// begins with the place of the one before; the column knows the last one by a 32-bit place. Not
+// thread-safe.
 class ByteSlab {
  public:
-  struct Piece {
-    uint32_t place = 0;  // in units of 8 bytes
-    uint32_t size = 0;
+  struct Chain {
+    uint32_t last = 0;  // piece, in units of 8 bytes
+    uint32_t size = 0;  // of all pieces
   };
-  std::string_view View(Piece p) const { return {data_.data() + size_t{p.place} * kUnit, p.size}; }
-  void Append(std::string_view s, Piece* piece);
+  void Append(std::string_view s, Chain* chain);
   size_t bytes() const { return data_.capacity(); }
 
- private:
-  static constexpr size_t kUnit = 8;
-  static constexpr uint32_t kNone = UINT32_MAX;
-  struct Room {
-    uint32_t units = 0;
-    uint32_t rank = 0;  // among all rooms, from the smallest on
+  // The bytes of a chain in one piece. The slab does not change meanwhile.
+  class Text {
+   public:
+    Text(const ByteSlab& slab, Chain chain);
+    std::string_view view() const { return view_; }
+
+   private:
+    std::array<char, 1024> near_;  // uninitialised: filled as far as it is used
+    std::unique_ptr<char[]> far_;
+    std::string_view view_;
   };
-  static Room RoomFor(size_t size);
-  uint32_t Take(Room room);
+
+ private:
+  uint32_t Take(size_t units);
 
   std::vector<char> data_;
-  std::vector<uint32_t> free_;  // by rank: the last piece freed, which names the one before
 };
 
 // One series' samples in one window. Rows are appended in the order of the series' time; they need
@@ -116,7 +121,7 @@ class Column {
   uint32_t tail_ : 26 = 0;  // repeats after the last entry; of one run: after its first sample
   uint32_t exponent_ : 5 = 0;
   uint32_t histogram_ : 1 = 0;
-  ByteSlab::Piece bytes_;  // entries
+  ByteSlab::Chain bytes_;  // entries
 };
 static_assert(sizeof(Column) == 24);
 
@@ -167,7 +172,8 @@ void Column::ForEachRun(const ByteSlab& slab, const F& run) const {
     run(int64_t{last_row_} - tail_, uint64_t{tail_} + 1, ColumnValue(bits_), int64_t{0});
     return;
   }
-  Reader in(slab.View(bytes_));
+  const ByteSlab::Text text(slab, bytes_);
+  Reader in(text.view());
   ColumnValue value;
   int64_t row = 0, start_ms = 0;
   bool first = true;

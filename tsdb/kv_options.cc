@@ -83,6 +83,7 @@ rocksdb::ColumnFamilyOptions FamilyOptions(FamilyKind kind,
   auto table = TableOptions(kind == FamilyKind::kSmall ? 8 << 10 : 32 << 10);
   table.block_cache = cache;
   o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  o.max_write_buffer_number = 6;  // they are small: writers need not wait for a flush
   o.compression = rocksdb::kZSTD;
   o.compression_opts.level = kind == FamilyKind::kPart ? 3 : 1;
   switch (kind) {

@@ -92,22 +92,31 @@ TEST(Column, ValueThatStaysTakesNoBytes) {
   EXPECT_EQ(ReadBack(column, slab), wanted);
 }
 
-TEST(ByteSlab, GivesRoomThatWasOutgrownToOthers) {
+TEST(ByteSlab, KeepsChainsApartAndLeavesLittleUnused) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 rng(seed);
   ByteSlab slab;
-  size_t after_first = 0;
-  for (int i = 0; i < 50; ++i) {
-    ByteSlab::Piece piece;
+  struct One {
+    ByteSlab::Chain chain;
     std::string wanted;
-    // The last room of each size stays with its piece, the smaller ones go to the next.
-    while (wanted.size() < 1000) {
-      const std::string_view more = "abcdefghi";
-      slab.Append(more, &piece);
-      wanted += more;
-      ASSERT_EQ(slab.View(piece), wanted);
+  };
+  std::vector<One> all(20);
+  size_t used = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    One& one = all[rng() % all.size()];
+    std::string more(rng() % 30, 'x');
+    for (char& c : more) c = static_cast<char>(rng());
+    slab.Append(more, &one.chain);
+    one.wanted += more;
+    used += more.size();
+    if (i % 100 == 0 || i > 19'900) {
+      for (const One& each : all) {
+        ASSERT_EQ(ByteSlab::Text(slab, each.chain).view(), each.wanted) << i;
+      }
     }
-    if (i == 0) after_first = slab.bytes();
   }
-  EXPECT_LT(slab.bytes(), after_first + 50 * 1400);
+  EXPECT_LT(slab.bytes(), used * 3 / 2);
 }
 
 }  // namespace
