@@ -20,6 +20,7 @@ deckwatch_room(query
     info.cc
     instant_functions.cc
     instant_selector.cc
+    kahan.cc
     label_functions.cc
     label_sets.cc
     quantile.cc

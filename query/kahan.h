@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
 
 namespace deckwatch::query {
 
@@ -27,35 +26,7 @@ struct KahanSum {
 };
 
 // Adds v[i] to the compensated sums (sum[i], c[i]), lane by lane as KahanSum does.
-inline void KahanAddColumns(double* sum, double* c, const double* v, size_t n) {
-  // Without branches, in vectors that g++ and clang map onto the machine's.
-  using Lanes = double __attribute__((vector_size(16), aligned(8), may_alias));
-  using Bits = int64_t __attribute__((vector_size(16), aligned(8), may_alias));
-  constexpr size_t kLanes = 2;
-  const auto select = [](Bits mask, Lanes a, Lanes b) {
-    return reinterpret_cast<Lanes>((mask & reinterpret_cast<Bits>(a)) |
-                                   (~mask & reinterpret_cast<Bits>(b)));
-  };
-  const auto abs = [](Lanes x) {
-    return reinterpret_cast<Lanes>(reinterpret_cast<Bits>(x) & INT64_MAX);
-  };
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    auto& s = *reinterpret_cast<Lanes*>(sum + i);
-    auto& lost = *reinterpret_cast<Lanes*>(c + i);
-    const Lanes x = *reinterpret_cast<const Lanes*>(v + i);
-    const Lanes t = s + x;
-    const Lanes more = select(abs(s) >= abs(x), lost + ((s - t) + x), lost + ((x - t) + s));
-    lost = select(abs(t) == HUGE_VAL, Lanes{}, more);
-    s = t;
-  }
-  for (; i < n; ++i) {
-    KahanSum k{sum[i], c[i]};
-    k.Add(v[i]);
-    sum[i] = k.sum;
-    c[i] = k.c;
-  }
-}
+void KahanAddColumns(double* sum, double* c, const double* v, size_t n);
 
 // The mean of values: a compensated sum divided by the count for as long as the sum is finite, a
 // compensated incremental mean from the value on that would make it overflow.

@@ -12,17 +12,20 @@ namespace deckwatch::query {
 
 namespace {
 
-// total[i] = value[0] + … + value[i-1], or empty when that may not be exact.
-std::vector<double> ExactTotals(const FloatSamples& s) {
+// Makes total[i] = value[0] + … + value[i-1]; false when that may not be exact.
+bool ExactTotals(const FloatSamples& s, std::vector<double>* total) {
   constexpr double kExact = 9007199254740992.0;  // 2^53
-  std::vector<double> total(s.size + 1);
-  double magnitude = 0;
+  total->resize(s.size + 1);
+  double magnitude = 0, sum = 0;
   for (size_t i = 0; i < s.size; ++i) {
-    magnitude += std::fabs(s.value[i]);
-    if (!(magnitude < kExact) || std::nearbyint(s.value[i]) != s.value[i]) return {};
-    total[i + 1] = total[i] + s.value[i];
+    const double v = s.value[i];
+    magnitude += std::fabs(v);
+    if (!(magnitude < kExact) || static_cast<double>(static_cast<int64_t>(v)) != v) return false;
+    (*total)[i] = sum;
+    sum += v;
   }
-  return total;
+  (*total)[s.size] = sum;
+  return true;
 }
 
 // Where windows hardly overlap, running totals save nothing.
@@ -34,8 +37,8 @@ bool WindowsOverlap(const RangeCall& call) {
 
 template <typename Exact, typename Each, typename Histograms>
 void SumWindows(RangeCall& call, Exact exact, Each each, Histograms histograms) {
-  std::vector<double> total;
-  if (WindowsOverlap(call)) total = ExactTotals(call.floats);
+  std::vector<double>& total = call.scratch->values;
+  const bool totals = WindowsOverlap(call) && ExactTotals(call.floats, &total);
   bool mixed = false;
   for (size_t i = 0; i < call.steps.size(); ++i) {
     const Window w = call.floats.window[i];
@@ -43,7 +46,7 @@ void SumWindows(RangeCall& call, Exact exact, Each each, Histograms histograms) 
       mixed = true;
     } else if (w.size() == 0) {
       if (call.histograms.window[i].size() > 0) histograms(call, i);
-    } else if (!total.empty()) {
+    } else if (totals) {
       call.Set(i, exact(total[w.end] - total[w.begin], w.size()));
     } else {
       call.Set(i, each(call.floats.value + w.begin, w.size()));
