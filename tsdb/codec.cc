@@ -8,6 +8,8 @@
 #include <numeric>
 #include <vector>
 
+#include "tsdb/bits.h"
+
 namespace deckwatch::tsdb {
 
 namespace {
@@ -26,64 +28,6 @@ int64_t Add(int64_t a, int64_t b) {
 size_t VarintSize(uint64_t v) {
   return static_cast<size_t>(std::bit_width(v | 1) + 6) / 7;
 }
-
-// ---- bit streams, least significant bit first
-
-class BitWriter {
- public:
-  explicit BitWriter(std::string* out) : out_(out) {}
-  void Put(uint64_t v, int width) {
-    for (; width > 32; width -= 32, v >>= 32) PutSmall(v & 0xffffffff, 32);
-    if (width > 0) PutSmall(v & ((uint64_t{1} << width) - 1), width);
-  }
-  void Finish() {
-    if (used_ > 0) out_->append(reinterpret_cast<const char*>(&acc_), (used_ + 7) / 8);
-    used_ = 0, acc_ = 0;
-  }
-
- private:
-  void PutSmall(uint64_t v, int width) {
-    acc_ |= v << used_;
-    used_ += width;
-    if (used_ >= 32) {
-      out_->append(reinterpret_cast<const char*>(&acc_), 4);
-      acc_ >>= 32;
-      used_ -= 32;
-    }
-  }
-  std::string* out_;
-  uint64_t acc_ = 0;
-  int used_ = 0;
-};
-
-class BitReader {
- public:
-  explicit BitReader(std::string_view data) : data_(data), bits_(data.size() * 8) {}
-  // Zeroes past the end; then ok() is false.
-  uint64_t Get(int width) {
-    if (pos_ + static_cast<size_t>(width) > bits_) {
-      pos_ = bits_ + 1;
-      return 0;
-    }
-    uint64_t v = 0;
-    for (int done = 0; done < width;) {
-      const int in_byte = static_cast<int>(pos_ & 7);
-      const int take = std::min(8 - in_byte, width - done);
-      const uint64_t byte = static_cast<uint8_t>(data_[pos_ >> 3]);
-      v |= ((byte >> in_byte) & ((1u << take) - 1)) << done;
-      pos_ += static_cast<size_t>(take);
-      done += take;
-    }
-    return v;
-  }
-  bool ok() const { return pos_ <= bits_; }
-  size_t bytes_read() const { return (pos_ + 7) / 8; }
-
- private:
-  std::string_view data_;
-  size_t bits_;
-  size_t pos_ = 0;
-};
 
 // Unpacks n values of `width` bits. An 8-byte load per value while the input lasts, then slowly.
 bool Unpack(Reader* in, size_t n, int width, uint64_t* out) {
@@ -237,20 +181,6 @@ bool DecodeResiduals(Reader* in, uint8_t tag, size_t n, int64_t* out) {
 
 // ---- values
 
-int64_t OrderedBits(double v) {  // monotone in v, so that differences count representable doubles
-  const int64_t b = static_cast<int64_t>(Bits(v));
-  return b >= 0 ? b : Sub(INT64_MIN, b);
-}
-double FromOrderedBits(int64_t o) {
-  return std::bit_cast<double>(o >= 0 ? o : Sub(INT64_MIN, o));
-}
-
-struct Decimals {
-  int exponent = 0;
-  std::vector<int64_t> m;
-  std::vector<uint32_t> exceptions;
-};
-
 // The largest exponent that any of eight probes needs, then raised while values ask for more.
 int ChooseExponent(std::span<const double> v) {
   int e = 0;
@@ -259,76 +189,24 @@ int ChooseExponent(std::span<const double> v) {
   return e;
 }
 
-Decimals ToDecimals(std::span<const double> v) {
-  Decimals d;
-  d.exponent = ChooseExponent(v);
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    d.m.resize(v.size());
-    d.exceptions.clear();
-    int wanted = d.exponent;
-    int64_t last = 0;
-    for (size_t i = 0; i < v.size(); ++i) {
-      if (!ToDecimal(v[i], d.exponent, &d.m[i])) {
-        d.m[i] = last;
-        d.exceptions.push_back(static_cast<uint32_t>(i));
-        if (d.exceptions.size() <= 16) wanted = std::max(wanted, DecimalExponent(v[i]));
-      }
-      last = d.m[i];
-    }
-    if (wanted == d.exponent) break;
-    d.exponent = wanted;
-  }
-  // A leading exception repeats what follows, so that it costs no large first delta.
-  if (!d.exceptions.empty() && d.exceptions[0] == 0) {
-    size_t i = 0;
-    while (i < d.exceptions.size() && d.exceptions[i] == i) ++i;
-    if (i < d.m.size()) std::fill_n(d.m.begin(), i, d.m[i]);
-  }
-  return d;
-}
-
 void EncodeDecimals(std::span<const double> v, const Decimals& d, std::string* out) {
   out->push_back(static_cast<char>(d.exceptions.empty() ? 0 : 0x80));
-  if (!d.exceptions.empty()) {
-    PutVarint(out, d.exceptions.size());
-    uint32_t last = 0;
-    for (uint32_t i : d.exceptions) {
-      PutVarint(out, i - last);
-      PutDouble(out, v[i]);
-      last = i;
-    }
-  }
+  if (!d.exceptions.empty()) PutExceptions(v, d.exceptions, out);
   out->push_back(static_cast<char>(d.exponent));
   EncodeInts(d.m, out);
 }
 
-// Rounded decimals and how many representable doubles away each value is: for sums of floats, whose
-// noise is a few units in the last place. False when that is not what `v` looks like.
+// Near decimals and how many representable doubles away each value is.
 bool EncodeDecimalsWithNoise(std::span<const double> v, std::string* out) {
-  constexpr int64_t kMaxNoise = 4096;
-  const auto near = [](double x, int e, int64_t* m) {
-    const double scaled = x * kPow10[static_cast<size_t>(e)];
-    if (!(std::fabs(scaled) <= static_cast<double>(kMaxExact))) return false;
-    *m = std::llround(scaled);
-    if (x == 0 && std::signbit(x)) return false;  // shares its ordered bits with 0
-    const int64_t noise = Sub(OrderedBits(x), OrderedBits(FromDecimal(*m, e)));
-    return noise >= -kMaxNoise && noise <= kMaxNoise;
-  };
-  int exponent = 0;
-  const size_t step = std::max<size_t>(1, v.size() / 16);
-  int64_t m;
-  for (size_t i = 0; i < v.size(); i += step) {
-    while (exponent <= kMaxDecimalExponent && !near(v[i], exponent, &m)) ++exponent;
-    if (exponent > kMaxDecimalExponent) return false;
-  }
-  std::vector<int64_t> ms(v.size()), noise(v.size());
+  Decimals d;
+  if (!ToNearDecimals(v, &d)) return false;
+  std::vector<int64_t> noise(v.size());
   for (size_t i = 0; i < v.size(); ++i) {
-    if (!near(v[i], exponent, &ms[i])) return false;
-    noise[i] = Sub(OrderedBits(v[i]), OrderedBits(FromDecimal(ms[i], exponent)));
+    noise[i] = Sub(OrderedBits(v[i]), OrderedBits(FromDecimal(d.m[i], d.exponent)));
   }
   out->push_back(1);
-  out->push_back(static_cast<char>(exponent));
-  EncodeInts(ms, out);
+  out->push_back(static_cast<char>(d.exponent));
+  EncodeInts(d.m, out);
   EncodeInts(noise, out);
   return true;
 }
@@ -383,20 +261,6 @@ bool DecodeXor(Reader* in, size_t n, double* out) {
   return bits.ok() && in->GetBytes(bits.bytes_read(), &used);
 }
 
-bool ReadExceptions(Reader* in, size_t n, std::vector<std::pair<size_t, double>>* out) {
-  uint64_t count;
-  if (!in->GetVarint(&count) || count > n) return false;
-  out->resize(count);
-  size_t position = 0;
-  for (auto& [at, value] : *out) {
-    uint64_t gap;
-    if (!in->GetVarint(&gap) || !in->GetDouble(&value)) return false;
-    if (gap >= n || (position += gap) >= n) return false;
-    at = position;
-  }
-  return true;
-}
-
 }  // namespace
 
 bool ToDecimal(double v, int exponent, int64_t* m) {
@@ -413,6 +277,92 @@ int DecimalExponent(double v) {
     if (ToDecimal(v, e, &m)) return e;
   }
   return -1;
+}
+
+int64_t OrderedBits(double v) {
+  const int64_t b = static_cast<int64_t>(Bits(v));
+  return b >= 0 ? b : Sub(INT64_MIN, b);
+}
+double FromOrderedBits(int64_t o) {
+  return std::bit_cast<double>(o >= 0 ? o : Sub(INT64_MIN, o));
+}
+
+Decimals ToDecimals(std::span<const double> v) {
+  Decimals d;
+  d.exponent = ChooseExponent(v);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    d.m.resize(v.size());
+    d.exceptions.clear();
+    int wanted = d.exponent;
+    int64_t last = 0;
+    for (size_t i = 0; i < v.size(); ++i) {
+      if (!ToDecimal(v[i], d.exponent, &d.m[i])) {
+        d.m[i] = last;
+        d.exceptions.push_back(static_cast<uint32_t>(i));
+        if (d.exceptions.size() <= 16) wanted = std::max(wanted, DecimalExponent(v[i]));
+      }
+      last = d.m[i];
+    }
+    if (wanted == d.exponent) break;
+    d.exponent = wanted;
+  }
+  // A leading exception repeats what follows, so that it costs no large first delta.
+  if (!d.exceptions.empty() && d.exceptions[0] == 0) {
+    size_t i = 0;
+    while (i < d.exceptions.size() && d.exceptions[i] == i) ++i;
+    if (i < d.m.size()) std::fill_n(d.m.begin(), i, d.m[i]);
+  }
+  return d;
+}
+
+bool ToNearDecimals(std::span<const double> v, Decimals* out) {
+  constexpr int64_t kMaxNoise = 4096;
+  const auto near = [](double x, int e, int64_t* m) {
+    const double scaled = x * kPow10[static_cast<size_t>(e)];
+    if (!(std::fabs(scaled) <= static_cast<double>(kMaxExact))) return false;
+    *m = std::llround(scaled);
+    if (x == 0 && std::signbit(x)) return false;  // shares its ordered bits with 0
+    const int64_t noise = Sub(OrderedBits(x), OrderedBits(FromDecimal(*m, e)));
+    return noise >= -kMaxNoise && noise <= kMaxNoise;
+  };
+  int exponent = 0;
+  const size_t step = std::max<size_t>(1, v.size() / 16);
+  int64_t m;
+  for (size_t i = 0; i < v.size(); i += step) {
+    while (exponent <= kMaxDecimalExponent && !near(v[i], exponent, &m)) ++exponent;
+    if (exponent > kMaxDecimalExponent) return false;
+  }
+  out->exponent = exponent;
+  out->m.resize(v.size());
+  for (size_t i = 0; i < v.size(); ++i) {
+    if (!near(v[i], exponent, &out->m[i])) return false;
+  }
+  return true;
+}
+
+void PutExceptions(std::span<const double> v, std::span<const uint32_t> positions,
+                   std::string* out) {
+  PutVarint(out, positions.size());
+  uint32_t last = 0;
+  for (uint32_t i : positions) {
+    PutVarint(out, i - last);
+    PutDouble(out, v[i]);
+    last = i;
+  }
+}
+
+bool GetExceptions(Reader* in, size_t n, std::vector<std::pair<size_t, double>>* out) {
+  uint64_t count;
+  if (!in->GetVarint(&count) || count > n) return false;
+  out->resize(count);
+  size_t position = 0;
+  for (auto& [at, value] : *out) {
+    uint64_t gap;
+    if (!in->GetVarint(&gap) || !in->GetDouble(&value)) return false;
+    if (gap >= n || (position += gap) >= n) return false;
+    at = position;
+  }
+  return true;
 }
 
 void EncodeInts(std::span<const int64_t> v, std::string* out) {
@@ -487,7 +437,7 @@ bool DecodeValues(Reader* in, size_t n, size_t from, size_t to, double* out) {
   uint8_t form, exponent;
   if (n == 0 || n > kBlockSamples || !in->GetByte(&form)) return false;
   std::vector<std::pair<size_t, double>> exceptions;
-  if ((form & 0x80) != 0 && !ReadExceptions(in, n, &exceptions)) return false;
+  if ((form & 0x80) != 0 && !GetExceptions(in, n, &exceptions)) return false;
   form &= 0x7f;
   if (form == 2) {
     double all[kBlockSamples];

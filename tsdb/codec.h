@@ -27,6 +27,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 
@@ -60,5 +62,24 @@ inline double FromDecimal(int64_t m, int exponent) {
 }
 // The smallest exponent that ToDecimal accepts for v, or -1.
 int DecimalExponent(double v);
+
+// Columns as decimals of one exponent: value = m / 10^exponent but at the exceptions, which repeat
+// the m before them.
+struct Decimals {
+  int exponent = 0;
+  std::vector<int64_t> m;
+  std::vector<uint32_t> exceptions;  // ascending
+};
+Decimals ToDecimals(std::span<const double> v);
+// The nearest decimals, for sums of floats, whose noise is some units in the last place. False when
+// that is not what `v` looks like.
+bool ToNearDecimals(std::span<const double> v, Decimals* out);
+void PutExceptions(std::span<const double> v, std::span<const uint32_t> positions,
+                   std::string* out);
+[[nodiscard]] bool GetExceptions(Reader* in, size_t n, std::vector<std::pair<size_t, double>>* out);
+
+// Monotone in v, so that differences count representable doubles. 0 and -0 are the same.
+int64_t OrderedBits(double v);
+double FromOrderedBits(int64_t o);
 
 }  // namespace deckwatch::tsdb

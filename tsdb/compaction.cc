@@ -1,6 +1,7 @@
 #include "tsdb/compaction.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "tsdb/columns.h"
@@ -145,7 +146,10 @@ class PartSource : public SeriesSource {
     return c.ok() ? c->group_key : 0;
   }
   Status Read(int64_t start_ms, int64_t end_ms, Columns* out) override {
-    TRY(part_->Decode(values_->value(), ordinal_, start_ms, end_ms, out));
+    if (!span_ || span_->start_ms != start_ms || span_->end_ms != end_ms) {
+      span_.emplace(start_ms, end_ms);
+    }
+    TRY(part_->Decode(values_->value(), ordinal_, &*span_, out));
     for (const TombstonePtr& t : tombstones_) {
       if (MatchesAll(t->matchers, labels())) CutRange(t->start_ms, t->end_ms, out);
     }
@@ -185,6 +189,7 @@ class PartSource : public SeriesSource {
   uint32_t ordinal_ = 0;
   uint32_t labels_from_ = 0;
   std::vector<Labels> labels_;
+  std::optional<PartReader::Span> span_;
 };
 
 // The union of the clocks of each group, inside the range.

@@ -2,20 +2,22 @@
 // index and clocks, in one column family. Numbers in keys are big-endian.
 //
 //   index.sst
-//     D block             64 pairs in order: (varint bytes shared with the one before, string
-//     rest)* M                   PartMeta P pair              Postings of the series that have it
-//     (postings.h) S ordinal/64        64 label sets: (varint pairs shared with the one before,
-//     varint further
-//                         pairs, per further pair zigzag varint difference to the pair at that
-//                         place before, or to 0)*
-//     T clock             group key (8 bytes), varint count, IntBlocks of 960 (codec.h)
+//     D block           64 pairs in order: (varint bytes shared with the one before, string rest)*
+//     M                 PartMeta
+//     P pair            Postings of the series that have it (postings.h)
+//     S ordinal/64      64 label sets: (varint pairs shared with the one before, varint further
+//                       pairs, per further pair zigzag varint difference to the pair at that place
+//                       before, or to 0)*
+//     T clock           group key (8 bytes), varint count, IntBlocks of 960 (codec.h)
 //   values.sst
-//     V ordinal           varint clock + 1 (0: own times), varint n, flags byte,
-//                         times: own: IntBlocks; else varint runs, (varint rows left out, varint
-//                         rows)* values: constant: one ValueBlock of 1; else, with more than one
-//                         block, varint size of each, then ValueBlocks of 960 [start times:
-//                         IntBlocks] [varint runs, (varint floats, varint histograms)*, Histograms]
+//     V ordinal         varint clock + 1 (0: own times), varint n, flags byte,
+//                       [varint ordinals back to the neighbour],
+//                       times: own: IntBlocks; else varint runs, (varint rows left out, varint
+//                       rows)* values: constant: one ValueBlock of 1; else a ValueColumn
+//                       (value_column.h) [start times: IntBlocks] [varint runs, (varint floats,
+//                       varint histograms)*, Histograms]
 //
+//   A neighbour has samples on the same rows of the same clock and no neighbour itself.
 //   pair := name length (2 bytes), name, value      its number is its rank in P
 //   ordinal := rank of the label set by metric name, then by the rest
 #pragma once
@@ -30,11 +32,11 @@
 
 namespace deckwatch::tsdb {
 
-inline constexpr uint64_t kPartVersion = 1;
+inline constexpr uint64_t kPartVersion = 2;
 inline constexpr uint32_t kPairsPerBlock = 64;
 inline constexpr uint32_t kSeriesPerBlock = 64;
 
-enum ValueFlags : uint8_t { kHasStart = 1, kHasHistograms = 2, kConstant = 4 };
+enum ValueFlags : uint8_t { kHasStart = 1, kHasHistograms = 2, kConstant = 4, kBeside = 8 };
 
 // How far a part has been merged.
 enum class PartLevel : uint8_t { kWindow = 0, kHours = 1, kDay = 2, kRange = 3 };

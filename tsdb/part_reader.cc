@@ -27,10 +27,12 @@ struct EntryHead {
   uint64_t clock = 0;  // number + 1; 0: own times
   uint64_t n = 0;
   uint8_t flags = 0;
+  uint64_t back = 0;  // ordinals back to the neighbour; 0: none
 
   bool Parse(Reader* in) {
     return in->GetVarint(&clock) && in->GetVarint(&n) && in->GetByte(&flags) && n > 0 &&
-           flags <= (kHasStart | kHasHistograms | kConstant);
+           flags <= (kHasStart | kHasHistograms | kConstant | kBeside) &&
+           ((flags & kBeside) == 0 || (in->GetVarint(&back) && back > 0 && clock > 0));
   }
 };
 
@@ -76,35 +78,6 @@ bool DecodeOwnTimes(Reader* in, uint64_t n, const PartReader::Span& span, size_t
   if (span.latest_only && low < high) low = high - 1;
   *first = static_cast<size_t>(low - all.begin());
   out->assign(low, high);
-  return true;
-}
-
-// Decodes the blocks that hold samples [first, first + count) and moves `in` past all blocks.
-bool DecodeValueBlocks(Reader* in, uint64_t n, size_t first, size_t count,
-                       std::vector<double>* out) {
-  const size_t blocks = (n + kBlockSamples - 1) / kBlockSamples;
-  if (blocks > in->remaining()) return false;
-  std::vector<uint64_t> sizes;
-  if (blocks > 1) {
-    sizes.resize(blocks);
-    for (uint64_t& size : sizes) {
-      if (!in->GetVarint(&size)) return false;
-    }
-  }
-  out->resize(count);
-  for (size_t b = 0; b < blocks; ++b) {
-    const size_t from = b * kBlockSamples;
-    const size_t length = std::min<size_t>(kBlockSamples, n - from);
-    const size_t low = std::max(from, first), high = std::min(from + length, first + count);
-    std::string_view bytes;
-    if (low < high) {
-      if (!DecodeValues(in, length, low - from, high - from, out->data() + (low - first))) {
-        return false;
-      }
-    } else if (blocks == 1 || !in->GetBytes(sizes[b], &bytes)) {
-      return false;
-    }
-  }
   return true;
 }
 
@@ -383,6 +356,29 @@ Status PartReader::Read(uint32_t ordinal, int64_t start_ms, int64_t end_ms, Colu
   return Decode(found->view(), ordinal, start_ms, end_ms, out);
 }
 
+Status PartReader::ReadNeighbour(uint32_t ordinal, uint64_t n, SampleRange range,
+                                 Span::Neighbour* out) const {
+  if (out->ordinal == ordinal && out->range == range) return {};
+  out->ordinal = UINT32_MAX;
+  const auto found = kv_->Get(family_, PartKey('V', ordinal));
+  if (!found.ok()) return Damaged("a value block", found.status());
+  Reader in(found->view());
+  EntryHead head;
+  uint64_t runs = 0, ignored;
+  // A neighbour stands by itself, so that reading one series never takes more than two.
+  bool good = head.Parse(&in) && head.n == n && head.clock > 0 &&
+              (head.flags & (kBeside | kConstant)) == 0 && in.GetVarint(&runs);
+  for (uint64_t i = 0; good && i < 2 * runs; ++i) good = in.GetVarint(&ignored);
+  if (good) {
+    out->values.resize(range.count);
+    good = DecodeColumn(&in, n, range, {}, out->values.data());
+  }
+  if (!good) return Damaged("series " + std::to_string(ordinal));
+  out->ordinal = ordinal;
+  out->range = range;
+  return {};
+}
+
 Status PartReader::Decode(std::string_view entry, uint32_t ordinal, Span* span,
                           Columns* out) const {
   out->Clear();
@@ -407,8 +403,16 @@ Status PartReader::Decode(std::string_view entry, uint32_t ordinal, Span* span,
     double v;
     if (!DecodeValues(&in, 1, &v)) return damaged();
     out->value.assign(count, v);
-  } else if (!DecodeValueBlocks(&in, head.n, first, count, &out->value)) {
-    return damaged();
+  } else {
+    std::span<const double> beside;
+    if (head.back > ordinal) return damaged();
+    if (head.back > 0) {
+      TRY(ReadNeighbour(ordinal - static_cast<uint32_t>(head.back), head.n, {first, count},
+                        &span->neighbour));
+      beside = span->neighbour.values;
+    }
+    out->value.resize(count);
+    if (!DecodeColumn(&in, head.n, {first, count}, beside, out->value.data())) return damaged();
   }
   if ((head.flags & kHasStart) != 0 && !DecodeStarts(&in, head.n, first, count, &out->start_ms)) {
     return damaged();
@@ -434,9 +438,10 @@ Status PartReader::Verify() const {
   uint64_t samples = 0;
   uint32_t ordinal = 0;
   Columns columns;
+  Span span(INT64_MIN, INT64_MAX);
   for (it->Seek("V"); it->Valid() && it->key().starts_with("V"); it->Next(), ++ordinal) {
     if (it->key() != PartKey('V', ordinal)) return Damaged("the list of series");
-    TRY(Decode(it->value(), ordinal, INT64_MIN, INT64_MAX, &columns));
+    TRY(Decode(it->value(), ordinal, &span, &columns));
     samples += columns.size();
   }
   if (!it->status().ok()) return Damaged("a block", it->status());

@@ -19,6 +19,7 @@
 #include "tsdb/part.h"
 #include "tsdb/postings.h"
 #include "tsdb/selection.h"
+#include "tsdb/value_column.h"
 
 namespace deckwatch::tsdb {
 
@@ -89,9 +90,16 @@ class PartReader : public PostingsSource {
     };
     // Valid until the next call.
     Result<const Rows*> RowsOf(const PartReader& part, uint32_t clock);
+    // The values of the series that others are written beside (part.h), for the next of them.
+    struct Neighbour {
+      uint32_t ordinal = UINT32_MAX;
+      SampleRange range;
+      std::vector<double> values;
+    };
 
     const int64_t start_ms, end_ms;
     const bool latest_only;
+    Neighbour neighbour;
 
    private:
     const size_t kept_;
@@ -151,6 +159,8 @@ class PartReader : public PostingsSource {
     std::vector<std::pair<uint64_t, uint32_t>> by_hash;  // label hash and ordinal, sorted
   };
   Result<std::shared_ptr<const SeriesMap>> Map() const;
+  // Brings the values of a series of n that lie in `range`.
+  Status ReadNeighbour(uint32_t ordinal, uint64_t n, SampleRange range, Span::Neighbour* out) const;
   Status Damaged(std::string_view what, const Status& cause = {}) const;
 
   const Kv* const kv_;

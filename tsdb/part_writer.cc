@@ -23,17 +23,6 @@ bool IsConstant(const std::vector<double>& v) {
                      [first](double x) { return std::bit_cast<uint64_t>(x) == first; });
 }
 
-void EncodeValueBlocks(const std::vector<double>& v, std::string* out) {
-  std::string blocks, sizes;
-  for (size_t i = 0; i < v.size(); i += kBlockSamples) {
-    const size_t before = blocks.size();
-    EncodeValues(std::span(v).subspan(i, std::min(kBlockSamples, v.size() - i)), &blocks);
-    PutVarint(&sizes, blocks.size() - before);
-  }
-  if (v.size() > kBlockSamples) out->append(sizes);
-  out->append(blocks);
-}
-
 void EncodeHistogramColumn(const std::vector<HistogramPtr>& h, std::string* out) {
   std::string runs;
   std::vector<HistogramPtr> present;
@@ -62,6 +51,7 @@ Result<std::unique_ptr<PartWriter>> PartWriter::Create(const std::string& direct
   w->meta_.level = level;
   // Parts that stay are worth the slower compression.
   const bool stays = level >= PartLevel::kDay;
+  w->effort_ = stays ? Effort::kSmall : Effort::kQuick;
   w->index_options_ = {.block_bytes = 16 << 10, .zstd_level = stays ? 9 : 3};
   const SstWriter::Options value_options = {.block_bytes = stays ? 64u << 10 : 32u << 10,
                                             .zstd_level = stays ? 9 : 3};
@@ -110,6 +100,20 @@ void PartWriter::EncodeTimes(Clock* clock, uint32_t number, const std::vector<in
   }
 }
 
+// Appends the values of the next ordinal, which were taken at `rows` of a clock (empty: at times of
+// their own). How many ordinals back the neighbour is that they are written beside, or 0.
+uint32_t PartWriter::EncodeVarying(const std::vector<double>& v, const std::string& rows,
+                                   std::string* out) {
+  const auto ordinal = static_cast<uint32_t>(meta_.series);
+  const bool alone = rows.empty() || effort_ == Effort::kQuick;
+  const Neighbours::Column* neighbour = alone ? nullptr : neighbours_.Find(ordinal, rows, v);
+  const std::span<const double> beside =
+      neighbour == nullptr ? std::span<const double>() : std::span(neighbour->values);
+  if (EncodeColumn(v, beside, effort_, out)) return ordinal - neighbour->ordinal;
+  if (!alone) neighbours_.Add({.ordinal = ordinal, .rows = rows, .values = v});
+  return 0;
+}
+
 Status PartWriter::AddSeries(LabelsView labels, uint64_t group_key, const Columns& columns) {
   CHECK(!columns.empty());
   const auto ordinal = static_cast<uint32_t>(meta_.series);
@@ -117,17 +121,22 @@ Status PartWriter::AddSeries(LabelsView labels, uint64_t group_key, const Column
   Clock* shared = clock == clock_of_group_.end() ? nullptr : &clocks_[clock->second];
   std::string value, times;
   EncodeTimes(shared, shared == nullptr ? 0 : clock->second, columns.t_ms, &value, &times);
-  PutVarint(&value, columns.size());
+  const bool own_times = value[0] == 0;
   const bool constant = IsConstant(columns.value);
+  std::string values;
+  uint32_t back = 0;
+  if (constant) {
+    EncodeValues(std::span(columns.value).first(1), &values);
+  } else {
+    back = EncodeVarying(columns.value, own_times ? "" : value + times, &values);
+  }
+  PutVarint(&value, columns.size());
   value.push_back(static_cast<char>((columns.start_ms.empty() ? 0 : kHasStart) |
                                     (columns.histogram.empty() ? 0 : kHasHistograms) |
-                                    (constant ? kConstant : 0)));
+                                    (constant ? kConstant : 0) | (back > 0 ? kBeside : 0)));
+  if (back > 0) PutVarint(&value, back);
   value.append(times);
-  if (constant) {
-    EncodeValues(std::span(columns.value).first(1), &value);
-  } else {
-    EncodeValueBlocks(columns.value, &value);
-  }
+  value.append(values);
   if (!columns.start_ms.empty()) EncodeIntBlocks(columns.start_ms, &value);
   if (!columns.histogram.empty()) EncodeHistogramColumn(columns.histogram, &value);
   TRY(values_->Put(PartKey('V', ordinal), value));

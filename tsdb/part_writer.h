@@ -12,8 +12,10 @@
 #include "base/status.h"
 #include "base/storage.h"
 #include "tsdb/kv.h"
+#include "tsdb/neighbours.h"
 #include "tsdb/part.h"
 #include "tsdb/part_labels.h"
+#include "tsdb/value_column.h"
 
 namespace deckwatch::tsdb {
 
@@ -46,6 +48,7 @@ class PartWriter {
   PartWriter() = default;
   void EncodeTimes(Clock* clock, uint32_t number, const std::vector<int64_t>& t_ms,
                    std::string* head, std::string* out);
+  uint32_t EncodeVarying(const std::vector<double>& v, const std::string& rows, std::string* out);
   Status WriteIndex(SstWriter* index);
   Status WriteClocks(SstWriter* index);
   Status Put(SstWriter* index, const std::string& key, const std::string& value,
@@ -55,6 +58,8 @@ class PartWriter {
   std::unique_ptr<SstWriter> values_;
   SstWriter::Options index_options_;
   PartMeta meta_;
+  Effort effort_ = Effort::kQuick;
+  Neighbours neighbours_;
   std::vector<Clock> clocks_;
   std::unordered_map<uint64_t, uint32_t> clock_of_group_;
   PartLabels labels_;

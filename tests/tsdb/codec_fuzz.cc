@@ -9,8 +9,10 @@
 #include "tsdb/codec.h"
 #include "tsdb/compaction.h"
 #include "tsdb/histogram_codec.h"
+#include "tsdb/interval_coder.h"
 #include "tsdb/part.h"
 #include "tsdb/postings.h"
+#include "tsdb/value_column.h"
 #include "tsdb/window.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -20,7 +22,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
   const size_t n = 1 + data[1] % kBlockSamples;
   Reader in(bytes);
-  switch (data[0] % 8) {
+  switch (data[0] % 10) {
     case 0: {
       std::vector<int64_t> out(n);
       (void)DecodeInts(&in, n, out.data());
@@ -56,6 +58,27 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     case 5: (void)PartMeta::Decode(bytes).ok(); break;
     case 6: (void)Tombstone::Decode(1, bytes).ok(); break;
+    case 7: {
+      const auto coder = IntervalCoder::Decode(&in);
+      std::vector<int64_t> out(n);
+      if (coder) (void)coder->DecodeBlock(in.rest(), n, out.data());
+      break;
+    }
+    case 8: {
+      const size_t samples = n * 9;  // several stretches too
+      std::vector<double> out(samples), beside(samples, 1e6);
+      const bool paired = (data[1] & 1) != 0;
+      if (DecodeColumn(&in, samples, {0, samples}, std::span(beside).first(paired ? samples : 0),
+                       out.data())) {
+        std::string again;
+        EncodeColumn(out, {}, Effort::kSmall, &again);
+        std::vector<double> back(samples);
+        Reader second(again);
+        CHECK(DecodeColumn(&second, samples, {0, samples}, {}, back.data()));
+        CHECK(std::memcmp(out.data(), back.data(), samples * sizeof(double)) == 0);
+      }
+      break;
+    }
     default: {
       GroupWindow window;
       (void)window.Replay(bytes);
