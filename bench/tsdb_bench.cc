@@ -200,13 +200,14 @@ class Bench {
     auto set = (*querier)->Select(INT64_MIN, INT64_MAX, {}, {});
     if (!set.ok()) return Fail(set.status()) == 0;
     const double selected = CpuSeconds() - cpu;
-    Columns c;
-    uint64_t samples = 0, sum = 0;
-    for (size_t i = 0; i < (*set)->size(); ++i) {
-      if (const Status s = (*set)->Read(i, &c); !s.ok()) return Fail(s) == 0;
-      samples += c.size();
-      for (double v : c.value) sum += std::bit_cast<uint64_t>(v);
-    }
+    uint64_t samples = 0, sum = 0, last_sum = 0;
+    const Status read = (*set)->ReadEach(0, (*set)->size(), [&](size_t, Columns* c) -> Status {
+      samples += c->size();
+      for (double v : c->value) sum += std::bit_cast<uint64_t>(v);
+      if (!c->empty()) last_sum += std::bit_cast<uint64_t>(c->value.back());
+      return {};
+    });
+    if (!read.ok()) return Fail(read) == 0;
     const double spent = CpuSeconds() - cpu;
     uint64_t expected = 0;
     for (const RecordedTarget& t : targets_) {
@@ -223,7 +224,32 @@ class Bench {
     std::printf("%s %.0f M samples/s; select %.1f ms of %zu series; %s\n", name,
                 static_cast<double>(samples) / spent / 1e6, selected * 1e3, (*set)->size(),
                 right ? "every bit as written" : "WRONG");
-    return right;
+    return right && Latest(last_sum);
+  }
+
+  // The newest sample of every series, as instant queries ask for it again and again.
+  bool Latest(uint64_t expected) {
+    SelectHints hints;
+    hints.latest_only = true;
+    auto querier = db_->NewQuerier();
+    for (int round = 0; round < 2; ++round) {
+      const double cpu = CpuSeconds();
+      auto set = (*querier)->Select(INT64_MIN, INT64_MAX, {}, hints);
+      if (!set.ok()) return Fail(set.status()) == 0;
+      LatestSamples latest;
+      const Status s = (*set)->ReadLatest(0, (*set)->size(), &latest);
+      if (!s.ok()) return Fail(s) == 0;
+      const double spent = CpuSeconds() - cpu;
+      uint64_t sum = 0;
+      for (size_t i = 0; i < latest.size(); ++i) {
+        if (latest.t_ms[i] != LatestSamples::kNone) sum += std::bit_cast<uint64_t>(latest.value[i]);
+      }
+      if (sum != expected) return Fail(Status::Internal("newest samples are WRONG")) == 0;
+      if (round == 0) continue;  // made what the store keeps
+      std::printf("           newest samples of all: %.0f ns/series\n",
+                  spent * 1e9 / static_cast<double>((*set)->size()));
+    }
+    return true;
   }
 
   const std::vector<RecordedTarget> targets_;

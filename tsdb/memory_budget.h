@@ -5,8 +5,9 @@
 //     index     a quarter  no new series are made; those known go on
 //     windows   the rest   the largest are sealed at once (at least a quarter: the index stays
 //     below)
-//   blocks      a quarter  of files, RocksDB's cache: the oldest go
-//   selections  1/16       series that queries chose: the oldest go
+//   blocks      7/32       of files, RocksDB's cache: the oldest go
+//   pages       1/32       of series next to each other in parts: the oldest go
+//   selections  1/16       series, names and values that queries chose: the oldest go
 //   passing     3/16       write buffers, windows that are being sealed, merges. When sealing does
 //                          not keep up, the head may grow into it; beyond, samples are refused
 #pragma once
@@ -23,8 +24,10 @@ struct MemoryBudget {
   uint64_t windows(uint64_t index_used) const {
     return head() - (index_used < index() ? index_used : index());
   }
-  uint64_t blocks() const { return total / 4; }
-  uint64_t selections() const { return total / 16; }
+  uint64_t blocks() const { return total / 32 * 7; }
+  uint64_t pages() const { return total / 32; }
+  uint64_t selections() const { return total / 128 * 7; }
+  uint64_t texts() const { return total / 128; }
   uint64_t head_at_most() const { return total / 16 * 11; }
 };
 

@@ -78,9 +78,9 @@ Store::Store(const DbOptions& options)
             options.ballast_bytes < 0 && !options.background ? 0 : options.ballast_bytes,
             options.measure_disk),
       index_(options.max_series, budget_.index()),
-      selections_(budget_.selections() - budget_.selections() / 8),
-      texts_(budget_.selections() / 8),
-      pages_(budget_.blocks() / 8),
+      selections_(budget_.selections()),
+      texts_(budget_.texts()),
+      pages_(budget_.pages()),
       exemplars_(kMaxExemplars) {}
 
 Store::~Store() {
@@ -121,7 +121,7 @@ Status Store::Start() {
 }
 
 Status Store::OpenDatabases() {
-  cache_ = std::make_shared<BlockCache>(budget_.blocks() - budget_.blocks() / 8);
+  cache_ = std::make_shared<BlockCache>(budget_.blocks());
   Result<std::unique_ptr<Kv>> parts = Status::Internal("not opened");
   // Beside the head: each waits for the disk and has a processor to itself.
   std::jthread opening = StartThread("tsdb-open", [&](std::stop_token) {
