@@ -45,11 +45,18 @@ ApiResult QueryData(Result<query::QueryResult> result, const Request& request, s
   return out;
 }
 
+// A parameter that is there and not "0" or "false".
+bool AsksFor(const Request& request, std::string_view name) {
+  const std::string_view value = request.Param(name);
+  return !value.empty() && value != "0" && value != "false";
+}
+
 query::QueryOptions OptionsOf(const Request& request, ParamReader* p) {
   query::QueryOptions options;
   options.timeout_ms = p->Duration("timeout", 0);
   options.lookback_delta_ms = p->Duration("lookback_delta", 0);
   options.stop = request.stop;
+  options.use_cache = !AsksFor(request, "nocache");
   return options;
 }
 
@@ -57,8 +64,10 @@ ApiResult InstantQuery(const ApiContext& c, const Request& request) {
   ParamReader p(request);
   const size_t limit = p.Limit();
   const int64_t t_ms = p.Time("time", c.clock->WallMs());
-  const query::QueryOptions options = OptionsOf(request, &p);
+  query::QueryOptions options = OptionsOf(request, &p);
   if (!p.ok()) return p.error();
+  // Nobody asks again for a moment that nobody named.
+  if (request.Param("time").empty()) options.use_cache = false;
   return QueryData(c.engine->Instant(*c.db, request.Param("query"), t_ms, options), request, limit);
 }
 

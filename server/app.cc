@@ -247,6 +247,7 @@ Status App::Impl::OpenRooms() {
   engine_options.lookback_delta_ms = flags.lookback_delta_ms;
   engine_options.timeout_ms = flags.query_timeout_ms;
   engine_options.max_samples = static_cast<uint64_t>(flags.query_max_samples);
+  engine_options.cache_bytes = static_cast<uint64_t>(flags.query_cache_bytes);
   engine_options.use_start_timestamps = flags.use_start_timestamps;
   engine = std::make_unique<query::Engine>(engine_options, query_pool.get());
   // Decoded and checked against the same limit as any request body.
@@ -340,6 +341,7 @@ std::string App::Impl::MetricsPage() {
   sources.ready = context.ready.load(std::memory_order_acquire);
   if (sources.ready) {
     sources.db = db.get();
+    sources.engine = engine.get();
     sources.scraper = scraper.get();
     sources.alerting = alerting.get();
     sources.remote_writer = remote_writer.get();

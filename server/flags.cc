@@ -227,6 +227,10 @@ class ServeApp {
     app_.add_option("--query.max-concurrency", flags_->query_max_concurrency, "Queries at once")
         ->default_str("20")
         ->check(CLI::Range(1, 1000));
+    app_.add_option("--query.result-cache-size",
+                    "Bytes of answers kept for dashboards that ask again; 0 keeps none")
+        ->transform(Parsed(ParseSizeBytes, &flags_->query_cache_bytes, "SIZE"))
+        ->default_str("64MB");
     Duration("--rules.alert.resend-delay", &flags_->resend_delay_ms,
              "Least time before an alert is sent again");
     Duration("--rules.alert.for-outage-tolerance", &flags_->outage_tolerance_ms,

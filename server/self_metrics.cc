@@ -116,6 +116,23 @@ void WriteStore(const tsdb::DbStats& s, PageWriter* w) {
            Number(s.disk_free_bytes));
 }
 
+void WriteQueries(const query::Engine& engine, PageWriter* w) {
+  w->Gauge("prometheus_engine_queries", "Queries being executed or waiting.",
+           Number(engine.Active().size()));
+  w->Gauge("prometheus_engine_queries_concurrent_max", "Queries that are executed at once.",
+           engine.options().max_concurrent);
+  const query::CacheStats c = engine.Cached();
+  w->Family("deckwatch_query_cache_requests_total", "counter",
+            "Queries that looked for an answer kept, by how much of it they found.")
+      .Sample(Number(c.hits), {{"found", "all"}})
+      .Sample(Number(c.partial_hits), {{"found", "some"}})
+      .Sample(Number(c.misses), {{"found", "none"}});
+  w->Counter("deckwatch_query_cache_steps_total", "Steps of queries taken from answers kept.",
+             Number(c.steps_taken));
+  w->Gauge("deckwatch_query_cache_answers", "Answers kept.", Number(c.answers));
+  w->Gauge("deckwatch_query_cache_bytes", "Memory of the answers kept.", Number(c.bytes));
+}
+
 void WriteRules(const alerting::Manager& manager, PageWriter* w) {
   const alerting::AlertingCounters c = manager.Counters();
   w->Counter("prometheus_rule_evaluations_total", "Rule evaluations.", Number(c.rule_evaluations));
@@ -250,6 +267,7 @@ std::string SelfMetricsPage(const SelfMetricsSources& sources) {
     WriteHead(stats, &w);
     WriteStore(stats, &w);
   }
+  if (sources.engine) WriteQueries(*sources.engine, &w);
   if (sources.alerting) {
     WriteRules(*sources.alerting, &w);
     WriteNotifications(*sources.alerting, &w);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "alerting/manager.h"
+#include "query/engine.h"
 #include "scraper/manager.h"
 #include "server/http_server.h"
 #include "server/remote_write.h"
@@ -15,6 +16,7 @@ namespace deckwatch::server {
 // What the page tells of; null parts are left out.
 struct SelfMetricsSources {
   const tsdb::Db* db = nullptr;
+  const query::Engine* engine = nullptr;
   const scraper::ScrapeManager* scraper = nullptr;
   const alerting::Manager* alerting = nullptr;
   const HttpServer* http = nullptr;
