@@ -4,7 +4,7 @@
 //   rule groups ──alerts─┬► dispatcher ──notifications──► outbox ──► webhook senders
 //       │ ▲              └──────│────────────────────────────│─────► notifier: Alertmanagers
 //       outside ▼ │ samples             └──────── state rows ────────┘
-//   Appender / QueryFunction                StateStore
+//   Appender / GroupQueries                 StateStore
 //
 // One thread plans (it owns dispatcher and outbox); a pool evaluates rule groups and sends. All
 // state is rows in the StateStore, committed before it is acted on: a restart forgets nothing.
@@ -38,7 +38,7 @@ struct ManagerOptions {
 
 // Must outlive the manager. `transport` may be empty: then base/http_client is used.
 struct ManagerDependencies {
-  QueryFunction query;
+  GroupQueries query;
   Appender* appender = nullptr;
   StateStore* state = nullptr;
   const Clock* clock = nullptr;

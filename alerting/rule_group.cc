@@ -62,7 +62,9 @@ struct RuleGroup::Rule {
 };
 
 RuleGroup::RuleGroup(RuleGroupConfig config, std::shared_ptr<const RuleEnvironment> env)
-    : config_(std::move(config)), env_(std::move(env)) {}
+    : config_(std::move(config)),
+      env_(std::move(env)),
+      query_(env_->query(config_.file, config_.name)) {}
 RuleGroup::~RuleGroup() = default;
 
 std::string RuleGroup::GroupKey(const RuleGroupConfig& config) {
@@ -238,7 +240,7 @@ void RuleGroup::ResolveLeftovers(int64_t ts_ms, std::vector<Alert>* to_send) {
 
 Status RuleGroup::EvaluateRule(Rule* rule, int64_t ts_ms, std::vector<Alert>* to_send) {
   const int64_t t_ms = ts_ms - config_.query_offset_ms;
-  TRY_ASSIGN(const query::QueryResult result, env_->query(rule->config.expr, t_ms));
+  TRY_ASSIGN(const query::QueryResult result, query_(rule->config.expr, t_ms));
   std::vector<Sample> samples;
   if (rule->config.alerting) {
     TRY(Alarm(rule, result, ts_ms, &samples, to_send));
@@ -272,7 +274,7 @@ Status RuleGroup::Record(const Rule& rule, const query::QueryResult& result,
 Status RuleGroup::Alarm(Rule* rule, const query::QueryResult& result, int64_t ts_ms,
                         std::vector<Sample>* samples, std::vector<Alert>* to_send) {
   TRY_ASSIGN(const std::vector<query::ResultSeries> series, Samples(result));
-  const TemplateContext context{.query = &env_->query,
+  const TemplateContext context{.query = &query_,
                                 .now_ms = ts_ms - config_.query_offset_ms,
                                 .external_url = env_->external_url};
   std::map<Labels, AlertInstance> seen;

@@ -24,7 +24,7 @@ namespace deckwatch::alerting {
 
 // What every group shares; must outlive them.
 struct RuleEnvironment {
-  QueryFunction query;
+  GroupQueries query;
   Appender* appender = nullptr;
   StateStore* state = nullptr;
   const Clock* clock = nullptr;
@@ -91,6 +91,7 @@ class RuleGroup {
 
   const RuleGroupConfig config_;
   const std::shared_ptr<const RuleEnvironment> env_;
+  const QueryFunction query_;
   std::vector<Rule> rules_;
   // Of rules that are gone: alerts (with their rows' keys) to be resolved, series to be marked.
   std::vector<std::pair<std::string, Alert>> leftover_alerts_;

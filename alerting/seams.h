@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "base/http_client.h"
@@ -15,6 +16,9 @@ namespace deckwatch::alerting {
 // An instant query at `t_ms`. Thread-safe.
 using QueryFunction =
     std::function<Result<query::QueryResult>(std::string_view expr, int64_t t_ms)>;
+// What the rules of a group ask with. Thread-safe.
+using GroupQueries =
+    std::function<QueryFunction(const std::string& file, const std::string& group)>;
 
 // One request, with the meaning of HttpClient::Do. Thread-safe.
 using HttpTransport = std::function<Result<HttpResponse>(const HttpRequest&)>;

@@ -113,7 +113,7 @@ class Run {
   // step_ms 0: an instant query.
   Result<QueryResult> Execute(const Queryable& storage, int64_t start_ms, int64_t end_ms,
                               int64_t step_ms) {
-    const int64_t begun_ns = options_.clock->MonotonicNs();
+    begun_ns_ = options_.clock->MonotonicNs();
     TRY_ASSIGN(const std::unique_ptr<Expr> expr, ParseExpr(text_));
     TRY(ResolveDurations(expr.get(), start_ms, end_ms, step_ms));
     if (step_ms > 0 && expr->type != ValueType::kScalar && expr->type != ValueType::kVector) {
@@ -124,35 +124,45 @@ class Run {
     const StepRange steps =
         step_ms > 0 ? StepRange{start_ms, end_ms, step_ms} : StepRange::Instant(start_ms);
     CachedQuery cached(cache_, storage, text_, *expr, steps, step_ms, lookback_ms_);
-    cached.Look();
-    QueryResult result;
-    int64_t prepared_ns = options_.clock->MonotonicNs();
-    if (cached.complete()) {
-      result = cached.Join({});
-    } else {
-      TRY_ASSIGN(const QueryRegistry::Ticket ticket,
-                 registry_->Enter(text_, &budget_, query_.stop, budget_.timeout_ms()));
-      cached.Look();  // the wait may have been long
-      TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
-      QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, lookback_ms_,
-                       {},       nullptr,  0,     {},      {},    {}};
-      if (query_.trace) ctx.trace = &result.trace;
-      FindStatisticsOnly(*expr, false, &ctx.statistics_only);
-      if (ctx.statistics_only.empty()) ctx.shared.FindIn(*expr);  // else equal text may differ
-      prepared_ns = options_.clock->MonotonicNs();
-      TRY(Evaluate(ctx, *expr, &cached, &result));
+    Result<QueryResult> result = Answer(storage, *expr, steps, step_ms, &cached);
+    const QueryStats stats = Stats(steps, cached);
+    if (result.ok()) result->stats = stats;
+    if (options_.on_finished) {
+      const Status status = result.ok() ? Status::Ok() : result.status();
+      options_.on_finished({text_, start_ms, end_ms, step_ms, status, stats, query_.origin});
     }
-    if (cached.steps_taken() > 0) TRY(HoldRows(result.series));
-    cached.Keep(result, budget_.saw_histograms());
-    result.stats = Stats();
-    result.stats.steps = steps.size();
-    result.stats.steps_cached = cached.steps_taken();
-    result.stats.prepare_ns = prepared_ns - begun_ns;
-    result.stats.eval_ns = options_.clock->MonotonicNs() - prepared_ns;
     return result;
   }
 
  private:
+  Result<QueryResult> Answer(const Queryable& storage, const Expr& expr, const StepRange& steps,
+                             int64_t step_ms, CachedQuery* cached) {
+    cached->Look();
+    QueryResult result;
+    if (cached->complete()) {
+      prepared_ns_ = options_.clock->MonotonicNs();
+      result = cached->Join({});
+    } else {
+      const int64_t waiting_ns = options_.clock->MonotonicNs();
+      const auto kind = query_.for_rules ? QueryRegistry::Kind::kRule : QueryRegistry::Kind::kUser;
+      auto ticket = registry_->Enter(text_, kind, &budget_, query_.stop, budget_.timeout_ms());
+      queue_ns_ = options_.clock->MonotonicNs() - waiting_ns;
+      TRY(ticket.status());
+      cached->Look();  // the wait may have been long
+      TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
+      QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, lookback_ms_,
+                       {},       nullptr,  0,     {},      {},    {}};
+      if (query_.trace) ctx.trace = &result.trace;
+      FindStatisticsOnly(expr, false, &ctx.statistics_only);
+      if (ctx.statistics_only.empty()) ctx.shared.FindIn(expr);  // else equal text may differ
+      prepared_ns_ = options_.clock->MonotonicNs();
+      TRY(Evaluate(ctx, expr, cached, &result));
+    }
+    if (cached->steps_taken() > 0) TRY(HoldRows(result.series));
+    cached->Keep(result, budget_.saw_histograms());
+    return result;
+  }
+
   // The steps that `cached` lacks, joined with those that it has.
   Status Evaluate(QueryContext& ctx, const Expr& expr, CachedQuery* cached, QueryResult* out) {
     std::vector<QueryResult> pieces(cached->missing().size());
@@ -245,12 +255,18 @@ class Run {
     return budget_.Hold(samples, bytes, &charge);
   }
 
-  QueryStats Stats() const {
+  QueryStats Stats(const StepRange& steps, const CachedQuery& cached) const {
     QueryStats stats;
     stats.samples_read = budget_.samples_read();
     stats.peak_samples = budget_.peak_samples();
     stats.series_selected = budget_.series_selected();
     stats.peak_bytes = budget_.peak_bytes();
+    stats.steps = steps.size();
+    stats.steps_cached = cached.steps_taken();
+    const int64_t now_ns = options_.clock->MonotonicNs();
+    stats.queue_ns = queue_ns_;
+    stats.prepare_ns = (prepared_ns_ > 0 ? prepared_ns_ : now_ns) - begun_ns_ - queue_ns_;
+    stats.eval_ns = prepared_ns_ > 0 ? now_ns - prepared_ns_ : 0;
     return stats;
   }
 
@@ -262,6 +278,9 @@ class Run {
   const std::string_view text_;
   const int64_t lookback_ms_;
   Budget budget_;
+  int64_t begun_ns_ = 0;
+  int64_t queue_ns_ = 0;
+  int64_t prepared_ns_ = 0;  // when evaluation began; 0: it did not
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -21,20 +22,38 @@ struct Expr;  // query/ast.h
 class QueryRegistry;
 class ResultCache;
 
+// Who asks, for the log of queries: a client, or the rules of a group.
+struct QueryOrigin {
+  std::string client, method, path;
+  std::string rule_file, rule_group;
+};
+
+// A query that came to its end. What does not parse never began.
+struct FinishedQuery {
+  std::string_view text;
+  int64_t start_ms = 0, end_ms = 0, step_ms = 0;  // step 0: an instant query
+  const Status& status;
+  const QueryStats& stats;
+  const QueryOrigin& origin;
+};
+
 struct EngineOptions {
   int64_t lookback_delta_ms = 300'000;
   int64_t timeout_ms = 120'000;
   uint64_t max_samples = 50'000'000;  // held at once by one query
   uint64_t max_bytes_per_query = 0;   // 0: a quarter of the machine's memory
-  uint64_t max_bytes = 0;             // of all queries together; 0: half of the machine's memory
-  uint64_t cache_bytes = 0;           // for answers kept (query/result_cache.h); 0: none are
-  int max_concurrent = 20;            // further queries wait, within their timeout
+  // Of all queries together; 0: half of the machine's memory. A quarter of it is for rules alone.
+  uint64_t max_bytes = 0;
+  uint64_t cache_bytes = 0;  // for answers kept (query/result_cache.h); 0: none are
+  int max_concurrent = 20;   // further queries wait, within their timeout; those of rules do not
   int64_t default_subquery_step_ms = 60'000;
   bool delayed_name_removal =
       true;  // off: names are dropped at each operation, as Prometheus without the flag
   bool use_start_timestamps =
       false;  // rate & co. look at start timestamps (Prometheus's use-start-timestamps flag)
   const Clock* clock = Clock::Real();  // for timeouts and timings
+  // Told of every query, on its thread; may be empty.
+  std::function<void(const FinishedQuery&)> on_finished;
 };
 
 struct QueryOptions {
@@ -42,7 +61,11 @@ struct QueryOptions {
   int64_t timeout_ms = 0;         // 0: the engine's; a larger one is cut to the engine's
   std::stop_token stop;           // the caller went away: Cancelled soon after
   bool trace = false;             // fill QueryResult::trace
-  bool use_cache = false;         // take from answers kept, and keep this one
+  // Of rules: alerts must go on when users ask for too much. It waits for no place, and is given up
+  // for want of memory after all others.
+  bool for_rules = false;
+  QueryOrigin origin;
+  bool use_cache = false;  // take from answers kept, and keep this one
 };
 
 // Of the answers kept.

@@ -4,14 +4,14 @@
 
 namespace deckwatch::query {
 
-Result<QueryRegistry::Ticket> QueryRegistry::Enter(std::string_view text, Budget* budget,
+Result<QueryRegistry::Ticket> QueryRegistry::Enter(std::string_view text, Kind kind, Budget* budget,
                                                    const std::stop_token& stop,
                                                    int64_t timeout_ms) {
   Ticket ticket;
   {
     MutexLock lock(mutex_);
-    const auto place = [this]() REQUIRES(mutex_) {
-      return running_.size() < static_cast<size_t>(max_concurrent_);
+    const auto place = [this, kind]() REQUIRES(mutex_) {
+      return kind == Kind::kRule || users_ < max_concurrent_;
     };
     if (!left_.WaitFor(mutex_, stop, timeout_ms, place)) {
       return stop.stop_requested() ? Status::Cancelled("query was canceled in query queue")
@@ -19,7 +19,9 @@ Result<QueryRegistry::Ticket> QueryRegistry::Enter(std::string_view text, Budget
     }
     ticket.registry_ = this;
     ticket.id_ = next_id_++;
-    running_[ticket.id_] = {std::string(text), clock_->WallMs(), clock_->MonotonicMs(), budget};
+    users_ += kind == Kind::kUser;
+    running_[ticket.id_] = {std::string(text), kind, clock_->WallMs(), clock_->MonotonicMs(),
+                            budget};
   }
   budget->OnGrowth([this] { Relieve(); });
   return ticket;
@@ -28,7 +30,9 @@ Result<QueryRegistry::Ticket> QueryRegistry::Enter(std::string_view text, Budget
 void QueryRegistry::Leave(uint64_t id) {
   {
     MutexLock lock(mutex_);
-    running_.erase(id);
+    const auto it = running_.find(id);
+    users_ -= it->second.kind == Kind::kUser;
+    running_.erase(it);
   }
   left_.NotifyOne();
 }
@@ -52,18 +56,22 @@ bool QueryRegistry::Cancel(uint64_t id) {
 }
 
 void QueryRegistry::Relieve() {
+  const uint64_t users_share = max_bytes_ - max_bytes_ / 4;
   MutexLock lock(mutex_);
-  uint64_t bytes = 0;
-  Budget* largest = nullptr;
+  uint64_t bytes[2] = {0, 0};
+  Budget* largest[2] = {nullptr, nullptr};
   for (const auto& [id, q] : running_) {
-    bytes += q.budget->bytes();
-    if (largest == nullptr || q.budget->bytes() > largest->bytes()) largest = q.budget;
+    const auto kind = static_cast<size_t>(q.kind);
+    bytes[kind] += q.budget->bytes();
+    Budget*& most = largest[kind];
+    if (most == nullptr || q.budget->bytes() > most->bytes()) most = q.budget;
   }
-  if (bytes > max_bytes_ && largest != nullptr) {
-    largest->End(Status::ResourceExhausted(
-        "query was given up: it is the largest of those running, which use " +
-        std::to_string(bytes) + " bytes of memory of " + std::to_string(max_bytes_)));
-  }
+  const uint64_t all = bytes[0] + bytes[1];
+  if (bytes[0] <= users_share && all <= max_bytes_) return;
+  Budget* victim = largest[0] != nullptr ? largest[0] : largest[1];
+  victim->End(Status::ResourceExhausted(
+      "query was given up: it is the largest of those running, which use " + std::to_string(all) +
+      " bytes of memory of " + std::to_string(largest[0] != nullptr ? users_share : max_bytes_)));
 }
 
 }  // namespace deckwatch::query

@@ -1,5 +1,6 @@
-// The queries that an engine is running: at most so many at once, listed, cancelled one by one, and
-// the largest of them given up when together they take too much memory.
+// The queries that an engine is running: at most so many of users at once, listed, cancelled one by
+// one, and the largest of them given up when together they take too much memory. Rules have a share
+// of the memory that users do not get.
 #pragma once
 
 #include <cstdint>
@@ -37,10 +38,11 @@ class QueryRegistry {
   QueryRegistry(int max_concurrent, uint64_t max_bytes, const Clock* clock)
       : max_concurrent_(max_concurrent), max_bytes_(max_bytes), clock_(clock) {}
 
-  // Waits for a place. `budget` must outlive the ticket. Cancelled or DeadlineExceeded, in
-  // Prometheus's words, when `stop` or the timeout comes first.
-  Result<Ticket> Enter(std::string_view text, Budget* budget, const std::stop_token& stop,
-                       int64_t timeout_ms);
+  enum class Kind { kUser, kRule };
+  // Waits for a place, unless it is a rule's. `budget` must outlive the ticket. Cancelled or
+  // DeadlineExceeded, in Prometheus's words, when `stop` or the timeout comes first.
+  Result<Ticket> Enter(std::string_view text, Kind kind, Budget* budget,
+                       const std::stop_token& stop, int64_t timeout_ms);
 
   std::vector<ActiveQuery> List() const;
   // False when no such query is running.
@@ -49,12 +51,14 @@ class QueryRegistry {
  private:
   struct Running {
     std::string text;
+    Kind kind;
     int64_t start_wall_ms;
     int64_t start_ms;
     Budget* budget;
   };
   void Leave(uint64_t id);
-  // Called by budgets when they grow.
+  // Called by budgets when they grow: ends the largest query of users when these use more than
+  // their share, or the largest of rules when nothing else is left to end.
   void Relieve();
 
   const int max_concurrent_;
@@ -63,6 +67,7 @@ class QueryRegistry {
   mutable Mutex mutex_;
   CondVar left_;
   uint64_t next_id_ GUARDED_BY(mutex_) = 1;
+  int users_ GUARDED_BY(mutex_) = 0;  // of running_
   std::map<uint64_t, Running> running_ GUARDED_BY(mutex_);
 };
 

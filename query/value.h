@@ -39,6 +39,7 @@ struct QueryStats {
   uint64_t peak_bytes = 0;
   uint64_t steps = 0;         // of the query; 1 for an instant one
   uint64_t steps_cached = 0;  // of them, taken from an answer kept
+  int64_t queue_ns = 0;       // waiting for a place
   int64_t prepare_ns = 0;     // parse, analyse, select
   int64_t eval_ns = 0;
 };

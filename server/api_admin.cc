@@ -1,3 +1,4 @@
+// /api/v1/admin/cancel_query and
 // /api/v1/admin/tsdb/{delete_series,tombstones,undelete,clean_tombstones,snapshot,compact}, with
 // --web.enable-admin-api.
 #include <charconv>
@@ -44,16 +45,33 @@ ApiResult Tombstones(const ApiContext& c, const Request&) {
   return out;
 }
 
-ApiResult Undelete(const ApiContext& c, const Request& request) {
+// The number that the parameter `id` names.
+bool ParseId(const Request& request, uint64_t* id) {
   const std::string_view text = request.Param("id");
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), *id);
+  return ec == std::errc() && end == text.data() + text.size();
+}
+
+ApiResult Undelete(const ApiContext& c, const Request& request) {
   uint64_t id = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (ec != std::errc() || end != text.data() + text.size()) {
-    return ApiResult::BadParameter("id", "not the number of a delete: " + QuoteGo(text));
+  if (!ParseId(request, &id)) {
+    return ApiResult::BadParameter("id",
+                                   "not the number of a delete: " + QuoteGo(request.Param("id")));
   }
   const Status s = c.db->Undelete(id);
   if (s.code() != StatusCode::kNotFound) return Done(s);
   return ApiResult::Error(ApiErrorType::kNotFound, s.message());
+}
+
+ApiResult CancelQuery(const ApiContext& c, const Request& request) {
+  uint64_t id = 0;
+  if (!ParseId(request, &id)) {
+    return ApiResult::BadParameter("id",
+                                   "not the number of a query: " + QuoteGo(request.Param("id")));
+  }
+  if (c.engine->Cancel(id)) return {};
+  return ApiResult::Error(ApiErrorType::kNotFound,
+                          "no query " + std::to_string(id) + " is running");
 }
 
 ApiResult CleanTombstones(const ApiContext& c, const Request&) {
@@ -91,8 +109,8 @@ ApiResult Snapshot(const ApiContext& c, const Request& request) {
 
 void RegisterAdminApi(Api* api) {
   const ApiContext* c = api->context();
-  const auto add = [&](std::string_view methods, std::string_view path, auto function) {
-    api->Add(methods, path, Lane::kQuery, [c, function](const Request& r) {
+  const auto add = [&](std::string_view methods, std::string_view path, Lane lane, auto function) {
+    api->Add(methods, path, lane, [c, function](const Request& r) {
       if (!r.SameOrigin()) {
         return ApiResult::Error(ApiErrorType::kUnavailable, "request of another origin");
       }
@@ -102,12 +120,14 @@ void RegisterAdminApi(Api* api) {
       return function(*c, r);
     });
   };
-  add("POST PUT", "/admin/tsdb/delete_series", DeleteSeries);
-  add("GET", "/admin/tsdb/tombstones", Tombstones);
-  add("POST PUT", "/admin/tsdb/undelete", Undelete);
-  add("POST PUT", "/admin/tsdb/clean_tombstones", CleanTombstones);
-  add("POST PUT", "/admin/tsdb/snapshot", Snapshot);
-  add("POST PUT", "/admin/tsdb/compact", Compact);
+  // Not behind the queries that it is to end.
+  add("POST PUT", "/admin/cancel_query", Lane::kControl, CancelQuery);
+  add("POST PUT", "/admin/tsdb/delete_series", Lane::kQuery, DeleteSeries);
+  add("GET", "/admin/tsdb/tombstones", Lane::kQuery, Tombstones);
+  add("POST PUT", "/admin/tsdb/undelete", Lane::kQuery, Undelete);
+  add("POST PUT", "/admin/tsdb/clean_tombstones", Lane::kQuery, CleanTombstones);
+  add("POST PUT", "/admin/tsdb/snapshot", Lane::kQuery, Snapshot);
+  add("POST PUT", "/admin/tsdb/compact", Lane::kQuery, Compact);
 }
 
 }  // namespace deckwatch::server

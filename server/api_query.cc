@@ -1,9 +1,10 @@
-// /api/v1/query, query_range, query_exemplars, format_query, parse_query.
+// /api/v1/query, query_range, query_exemplars, format_query, parse_query, status/active_queries.
 #include <cmath>
 
 #include "query/parser.h"
 #include "server/api.h"
 #include "server/ast_json.h"
+#include "server/query_log.h"
 #include "server/result_json.h"
 
 namespace deckwatch::server {
@@ -12,17 +13,22 @@ namespace {
 
 constexpr int64_t kMaxPointsPerSeries = 11'000;
 
-void AppendStats(const query::QueryStats& stats, std::string* out) {
-  const double prepare = static_cast<double>(stats.prepare_ns) / 1e9;
-  const double eval = static_cast<double>(stats.eval_ns) / 1e9;
+// A parameter that is there and not "0" or "false".
+bool AsksFor(const Request& request, std::string_view name) {
+  const std::string_view value = request.Param(name);
+  return !value.empty() && value != "0" && value != "false";
+}
+
+// {"depth":…,"expr":…} per node, in the order in which they were finished.
+void AppendTrace(const std::vector<query::TraceNode>& trace, std::string* out) {
   JsonWriter w(out);
-  w.BeginObject().Key("timings").BeginObject();
-  w.Key("evalTotalTime").Double(prepare + eval).Key("resultSortTime").Double(0);
-  w.Key("queryPreparationTime").Double(prepare).Key("innerEvalTime").Double(eval);
-  w.Key("execQueueTime").Double(0).Key("execTotalTime").Double(prepare + eval).EndObject();
-  w.Key("samples").BeginObject();
-  w.Key("totalQueryableSamples").Uint(stats.samples_read);
-  w.Key("peakSamples").Uint(stats.peak_samples).EndObject().EndObject();
+  w.BeginArray();
+  for (const query::TraceNode& n : trace) {
+    w.BeginObject().Key("depth").Int(n.depth).Key("expr").String(n.expr);
+    w.Key("series").Uint(n.series).Key("samples").Uint(n.samples).Key("bytes").Uint(n.bytes);
+    w.Key("seconds").Double(static_cast<double>(n.ns) / 1e9).EndObject();
+  }
+  w.EndArray();
 }
 
 ApiResult QueryData(Result<query::QueryResult> result, const Request& request, size_t limit) {
@@ -37,18 +43,16 @@ ApiResult QueryData(Result<query::QueryResult> result, const Request& request, s
   AppendQueryResult(*result, &data);
   if (!request.Param("stats").empty()) {
     data += ",\"stats\":";
-    AppendStats(result->stats, &data);
+    AppendQueryStats(result->stats, &data);
+  }
+  if (AsksFor(request, "trace")) {
+    data += ",\"trace\":";
+    AppendTrace(result->trace, &data);
   }
   data += '}';
   ApiResult out = ApiResult::Data(std::move(data));
   out.annotations = std::move(result->annotations);
   return out;
-}
-
-// A parameter that is there and not "0" or "false".
-bool AsksFor(const Request& request, std::string_view name) {
-  const std::string_view value = request.Param(name);
-  return !value.empty() && value != "0" && value != "false";
 }
 
 query::QueryOptions OptionsOf(const Request& request, ParamReader* p) {
@@ -57,6 +61,8 @@ query::QueryOptions OptionsOf(const Request& request, ParamReader* p) {
   options.lookback_delta_ms = p->Duration("lookback_delta", 0);
   options.stop = request.stop;
   options.use_cache = !AsksFor(request, "nocache");
+  options.trace = AsksFor(request, "trace");
+  options.origin = {request.peer, request.method, request.path, "", ""};
   return options;
 }
 
@@ -159,6 +165,21 @@ ApiResult ParseQuery(const Request& request) {
   return ApiResult::Data(std::move(data));
 }
 
+// The queries that are running, oldest first.
+ApiResult ActiveQueries(const ApiContext& c) {
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginArray();
+  for (const query::ActiveQuery& q : c.engine->Active()) {
+    w.BeginObject().Key("id").Uint(q.id).Key("query").String(q.text);
+    w.Key("start").String(FormatApiInstant(q.start_wall_ms));
+    w.Key("seconds").Double(static_cast<double>(q.running_ms) / 1000);
+    w.Key("samples").Uint(q.samples_read).Key("bytes").Uint(q.bytes).EndObject();
+  }
+  w.EndArray();
+  return out;
+}
+
 }  // namespace
 
 void RegisterQueryApi(Api* api) {
@@ -169,6 +190,8 @@ void RegisterQueryApi(Api* api) {
            [c](const Request& r) { return RangeQuery(*c, r); });
   api->Add("GET POST", "/query_exemplars", Lane::kQuery,
            [c](const Request& r) { return Exemplars(*c, r); });
+  api->Add("GET", "/status/active_queries", Lane::kControl,
+           [c](const Request&) { return ActiveQueries(*c); });
   api->Add("GET POST", "/format_query", Lane::kControl, FormatQuery);
   api->Add("GET POST", "/parse_query", Lane::kControl, ParseQuery);
 }

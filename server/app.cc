@@ -19,6 +19,7 @@
 #include "server/api.h"
 #include "server/config.h"
 #include "server/process_stats.h"
+#include "server/query_log.h"
 #include "server/remote_write.h"
 #include "server/self_metrics.h"
 #include "server/text_page.h"
@@ -93,6 +94,7 @@ struct App::Impl {
   int64_t start_wall_ms = 0;
   std::string external_url;
 
+  std::unique_ptr<QueryLog> query_log;
   std::unique_ptr<tsdb::Db> db;
   std::unique_ptr<ThreadPool> query_pool;
   std::unique_ptr<query::Engine> engine;
@@ -248,6 +250,8 @@ Status App::Impl::OpenRooms() {
   engine_options.timeout_ms = flags.query_timeout_ms;
   engine_options.max_samples = static_cast<uint64_t>(flags.query_max_samples);
   engine_options.cache_bytes = static_cast<uint64_t>(flags.query_cache_bytes);
+  query_log = std::make_unique<QueryLog>(clock, flags.slow_query_ms);
+  engine_options.on_finished = [this](const query::FinishedQuery& q) { query_log->Write(q); };
   engine_options.use_start_timestamps = flags.use_start_timestamps;
   engine = std::make_unique<query::Engine>(engine_options, query_pool.get());
   // Decoded and checked against the same limit as any request body.
@@ -260,8 +264,14 @@ Status App::Impl::OpenRooms() {
   alerting_options.notifier_queue_capacity = static_cast<size_t>(flags.notifier_queue_capacity);
   alerting_options.notifier_batch_size = static_cast<size_t>(flags.notifier_batch_size);
   alerting::ManagerDependencies dependencies;
-  dependencies.query = [this](std::string_view expr, int64_t t_ms) {
-    return engine->Instant(*db, expr, t_ms);
+  dependencies.query = [this](const std::string& file, const std::string& group) {
+    query::QueryOptions options;
+    options.for_rules = true;
+    options.origin.rule_file = file;
+    options.origin.rule_group = group;
+    return [this, options](std::string_view expr, int64_t t_ms) {
+      return engine->Instant(*db, expr, t_ms, options);
+    };
   };
   dependencies.appender = db.get();
   dependencies.state = db.get();
@@ -312,8 +322,8 @@ Status App::Impl::LoadAndApply() {
   return s;
 }
 
-// Alerting comes first because it can refuse: it reads the rule files. After it nothing can fail,
-// so a reload is all or nothing.
+// Alerting comes first because it can refuse: it reads the rule files; before it the log of queries
+// is opened, which does nothing yet. After it nothing can fail, so a reload is all or nothing.
 Status App::Impl::Apply(Config c) {
   alerting::ManagerConfig rules;
   rules.rule_files = c.rule_files;
@@ -323,7 +333,9 @@ Status App::Impl::Apply(Config c) {
   rules.external_url = external_url;
   rules.alertmanager_file = flags.alertmanager_config_file;
   rules.notifier = c.notifier;
+  TRY_ASSIGN(QueryLog::FilePtr log_file, QueryLog::Open(c.query_log_file));
   TRY(alerting->Apply(rules));
+  query_log->Use(std::move(log_file));
   TRY(scraper->Apply(c.scrape_configs));
   for (const std::string& section : c.without_effect) {
     LogWarn("Configuration section has no effect", {{"section", section}});
@@ -342,6 +354,7 @@ std::string App::Impl::MetricsPage() {
   if (sources.ready) {
     sources.db = db.get();
     sources.engine = engine.get();
+    sources.query_log = query_log.get();
     sources.scraper = scraper.get();
     sources.alerting = alerting.get();
     sources.remote_writer = remote_writer.get();

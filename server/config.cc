@@ -72,9 +72,10 @@ Status DecodeGlobal(const YamlNode& node, std::string_view file, Config* out) {
   d.Duration("rule_query_offset", &out->rule_query_offset_ms);
   d.Child("external_labels",
           [&](const YamlNode& n) { return DecodeExternalLabels(n, file, &out->external_labels); });
-  if (d.Has("query_log_file")) out->without_effect.push_back("global.query_log_file");
+  d.String("query_log_file", &out->query_log_file);
   for (const auto& entry : node.entries) d.Ignore(entry.first);
   TRY(d.Finish());
+  if (!out->query_log_file.empty()) out->query_log_file = ResolvePath(file, out->query_log_file);
   if (out->evaluation_interval_ms == 0) out->evaluation_interval_ms = 60'000;
   return {};
 }

@@ -19,6 +19,7 @@ struct Config {
   std::string path;
   int64_t evaluation_interval_ms = 60'000;
   int64_t rule_query_offset_ms = 0;
+  std::string query_log_file;           // absolute; "": none
   Labels external_labels;               // $VAR and ${VAR} expanded from the environment
   std::vector<std::string> rule_files;  // globs expanded, absolute, in order
   scraper::ScrapeConfigs scrape_configs;

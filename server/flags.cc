@@ -231,6 +231,8 @@ class ServeApp {
                     "Bytes of answers kept for dashboards that ask again; 0 keeps none")
         ->transform(Parsed(ParseSizeBytes, &flags_->query_cache_bytes, "SIZE"))
         ->default_str("64MB");
+    Duration("--query.log-slower-than", &flags_->slow_query_ms,
+             "Queries that take as long are logged as a warning; 0 logs none");
     Duration("--rules.alert.resend-delay", &flags_->resend_delay_ms,
              "Least time before an alert is sent again");
     Duration("--rules.alert.for-outage-tolerance", &flags_->outage_tolerance_ms,

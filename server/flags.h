@@ -32,6 +32,7 @@ struct ServeFlags {
   int64_t query_max_concurrency = 20;
   int64_t lookback_delta_ms = 300'000;
   int64_t query_cache_bytes = 64 << 20;
+  int64_t slow_query_ms = 0;
   int64_t resend_delay_ms = 60'000;
   int64_t outage_tolerance_ms = 3'600'000;
   int64_t for_grace_period_ms = 600'000;

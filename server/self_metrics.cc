@@ -268,6 +268,12 @@ std::string SelfMetricsPage(const SelfMetricsSources& sources) {
     WriteStore(stats, &w);
   }
   if (sources.engine) WriteQueries(*sources.engine, &w);
+  if (sources.query_log) {
+    w.Gauge("prometheus_engine_query_log_enabled", "Whether queries are logged to a file.",
+            sources.query_log->enabled() ? 1 : 0);
+    w.Counter("prometheus_engine_query_log_failures_total", "Lines of it that were not written.",
+              Number(sources.query_log->failures()));
+  }
   if (sources.alerting) {
     WriteRules(*sources.alerting, &w);
     WriteNotifications(*sources.alerting, &w);

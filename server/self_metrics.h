@@ -8,6 +8,7 @@
 #include "query/engine.h"
 #include "scraper/manager.h"
 #include "server/http_server.h"
+#include "server/query_log.h"
 #include "server/remote_write.h"
 #include "tsdb/db.h"
 
@@ -17,6 +18,7 @@ namespace deckwatch::server {
 struct SelfMetricsSources {
   const tsdb::Db* db = nullptr;
   const query::Engine* engine = nullptr;
+  const QueryLog* query_log = nullptr;
   const scraper::ScrapeManager* scraper = nullptr;
   const alerting::Manager* alerting = nullptr;
   const HttpServer* http = nullptr;

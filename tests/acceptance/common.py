@@ -1,5 +1,5 @@
 """What the acceptance runs share: starting programs, asking the HTTP API, waiting for an event. Python 3.11 standard library only."""
-import atexit, json, os, shutil, signal, socket, subprocess, sys, tempfile, time, urllib.error, urllib.parse, urllib.request
+import atexit, json, os, shutil, signal, socket, struct, subprocess, sys, tempfile, time, urllib.error, urllib.parse, urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get('DECKWATCH', os.path.join(ROOT, 'build/release/bin/deckwatch'))
@@ -107,3 +107,47 @@ class Server:
 
     def cleanup(self):
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def rss_mb(pid):
+    with open('/proc/%d/status' % pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith('VmRSS')) / 1024
+
+
+def cpu_seconds(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        fields = f.read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+# ---- Remote write: protobuf and snappy by hand.
+
+def varint(n):
+    out = b''
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number, payload):
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def series(labels, samples):
+    out = b''.join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
+    return field(1, out + b''.join(field(2, b'\x09' + struct.pack('<d', v) + b'\x10' + varint(t)) for t, v in samples))
+
+
+def snappy(data):
+    """Literals only."""
+    out = varint(len(data))
+    for i in range(0, len(data), 60000):
+        piece = data[i:i + 60000]
+        out += b'\xf4' + struct.pack('<H', len(piece) - 1) + piece
+    return out
+
+
+def remote_write(server, message, timeout=30):
+    urllib.request.urlopen(urllib.request.Request(server.url + '/api/v1/write', snappy(message), {
+        'Content-Type': 'application/x-protobuf', 'Content-Encoding': 'snappy', 'X-Prometheus-Remote-Write-Version': '0.1.0'}), timeout=timeout).read()

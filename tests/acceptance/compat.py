@@ -6,8 +6,8 @@ usage: compat.py      $PROMETHEUS and $PROMTOOL name the peer's programs (defaul
 What cannot be the same (instants, durations, versions, ports) is compared by its type only (VOLATILE); what Prometheus added
 after 3.5 may be in our answers (LATER).
 """
-import http.server, json, math, os, re, struct, subprocess, sys, threading, time, urllib.error, urllib.parse, urllib.request
-from common import Server, get, wait_for
+import http.server, json, math, os, re, subprocess, sys, threading, time, urllib.error, urllib.parse, urllib.request
+from common import Server, get, remote_write, series, wait_for
 
 PROMETHEUS, PROMTOOL = os.environ.get('PROMETHEUS', 'prometheus'), os.environ.get('PROMTOOL', 'promtool')
 T0 = int(time.time()) // 60 * 60 - 3600  # the written data ends an hour ago: no scrape comes into it
@@ -19,33 +19,7 @@ LATER = {'application', 'applicationVersion', 'anchored', 'smoothed'}
 LATER_WARNING = 'sort is ineffective for range queries'
 
 
-# ---- The same data for both, by remote write: protobuf and snappy by hand.
-
-def varint(n):
-    out = b''
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def field(number, payload):
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
-
-
-def series(labels, samples):
-    out = b''.join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in sorted(labels.items()))
-    return field(1, out + b''.join(field(2, b'\x09' + struct.pack('<d', v) + b'\x10' + varint(t)) for t, v in samples))
-
-
-def snappy(data):
-    """Literals only."""
-    out = varint(len(data))
-    for i in range(0, len(data), 60000):
-        piece = data[i:i + 60000]
-        out += b'\xf4' + struct.pack('<H', len(piece) - 1) + piece
-    return out
-
+# ---- The same data for both, by remote write.
 
 def samples(function):
     return [((T0 + i * STEP) * 1000, float(function(i))) for i in range(COUNT)]
@@ -330,9 +304,7 @@ scrape_configs:
         with open(os.path.join(server.dir, 'rules.yml'), 'w') as f:
             f.write(RULES)
         server.start()
-        request = urllib.request.Request(server.url + '/api/v1/write', snappy(written_data()), {
-            'Content-Type': 'application/x-protobuf', 'Content-Encoding': 'snappy', 'X-Prometheus-Remote-Write-Version': '0.1.0'})
-        assert urllib.request.urlopen(request, timeout=10).status == 204
+        remote_write(server, written_data())
     for server in (ours, peer):
         wait_for('rules', lambda: server.query('ALERTS{alertstate="firing"}') and server.query('ALERTS{alertstate="pending"}') and
                  server.query('job:app_requests:sum'), 15)

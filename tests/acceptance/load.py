@@ -5,8 +5,8 @@ usage: load.py [TARGETS [SECONDS [SERIES]]]      default: 300 targets of 100 ser
 Targets are paths on a few ports of one small exporter in a process of its own, so that its CPU time is not counted. The samples
 of the open window are kept in memory, compressed, until they become a part on disk: memory is looked at without them.
 """
-import asyncio, multiprocessing, os, sys, time
-from common import Server, free_port, get, wait_for
+import asyncio, multiprocessing, sys, time
+from common import Server, cpu_seconds, free_port, get, rss_mb, wait_for
 
 TARGETS, SECONDS, SERIES = [int(a) for a in sys.argv[1:]] + [300, 180, 100][len(sys.argv) - 1:]
 PORTS, WARM = 4, 15  # the first scrapes create series and are not counted
@@ -37,20 +37,9 @@ def serve(ports):
     asyncio.run(run())
 
 
-def rss_mb(pid):
-    with open('/proc/%d/status' % pid) as f:
-        return next(int(line.split()[1]) for line in f if line.startswith('VmRSS')) / 1024
-
-
 def head_mb(server):
     """Compressed samples of the open window; 0 for a server that does not tell."""
     return sum(float(line.split()[1]) for line in get(server.url + '/metrics').splitlines() if line.startswith('deckwatch_tsdb_head_bytes ')) / (1 << 20)
-
-
-def cpu_seconds(pid):
-    with open('/proc/%d/stat' % pid) as f:
-        fields = f.read().rpartition(')')[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
 def gaps(server, begin, end):

@@ -84,7 +84,10 @@ class FakeEngine {
   void Fail(const std::string& expr, std::string reason) { errors_[expr] = std::move(reason); }
   void Heal(const std::string& expr) { errors_.erase(expr); }
 
-  QueryFunction Function() {
+  GroupQueries Function() {
+    return [this](const std::string&, const std::string&) { return Asker(); };
+  }
+  QueryFunction Asker() {
     return [this](std::string_view expr, int64_t t_ms) -> Result<query::QueryResult> {
       const std::string text(expr);
       asked.emplace_back(text, t_ms);

@@ -216,6 +216,50 @@ TEST_F(EngineTest, TheLargestQueryIsGivenUpWhenMemoryIsShort) {
   EXPECT_TRUE(engine.Range(storage_, "requests_total", 0, 60'000, 1'000).ok());
 }
 
+TEST_F(EngineTest, RulesGoOnWhenUsersTakeAllPlaces) {
+  options_.max_concurrent = 1;
+  const Engine engine(options_, nullptr);
+  QueryOptions rule;
+  rule.for_rules = true;
+  rule.timeout_ms = 1;
+  bool answered = false;
+  const HookedStorage storage(storage_,
+                              [&] { answered = engine.Instant(storage_, "up", 0, rule).ok(); });
+  EXPECT_TRUE(engine.Instant(storage, "up", 0).ok());
+  EXPECT_TRUE(answered);
+}
+
+TEST_F(EngineTest, AQuarterOfTheMemoryIsForRules) {
+  const auto ask = [&](const Engine& engine, bool for_rules) {
+    QueryOptions options;
+    options.for_rules = for_rules;
+    return engine.Range(storage_, "requests_total", 0, 60'000, 1, options);
+  };
+  const auto free = ask(Engine(options_, nullptr), false);
+  ASSERT_TRUE(free.ok());
+  options_.max_bytes = free->stats.peak_bytes * 6 / 5;  // of which users get nine tenths
+  const Engine engine(options_, nullptr);
+  EXPECT_EQ(ask(engine, false).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(ask(engine, true).ok());
+}
+
+TEST_F(EngineTest, FinishedQueriesAreTold) {
+  std::vector<std::string> told;
+  options_.on_finished = [&](const FinishedQuery& q) {
+    told.push_back(std::string(q.text) + " " + std::to_string(q.end_ms) + " " + q.origin.client +
+                   " " + (q.status.ok() ? "ok" : q.status.message()) + " " +
+                   std::to_string(q.stats.series_selected));
+  };
+  const Engine engine(options_, nullptr);
+  query_options_.origin.client = "me";
+  EXPECT_TRUE(engine.Instant(storage_, "up", 7, query_options_).ok());
+  EXPECT_FALSE(engine.Instant(storage_, "up + on () requests_total", 60'000, query_options_).ok());
+  EXPECT_FALSE(engine.Instant(storage_, "up +", 7, query_options_).ok());  // never began
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0], "up 7 me ok 1");
+  EXPECT_NE(told[1].find("duplicate series"), std::string::npos) << told[1];
+}
+
 TEST_F(EngineTest, ATraceTellsWhatEachPartTook) {
   query_options_.trace = true;
   auto r =

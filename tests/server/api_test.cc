@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/executor.h"
 #include "base/http_client.h"
 #include "server/remote_write.h"
 #include "server/text_page.h"
@@ -110,7 +111,12 @@ class ApiTest : public testing::Test {
   }
 
   FakeClock clock_{kNow};
-  query::Engine engine_{query::EngineOptions{}, nullptr};
+  static query::EngineOptions Options() {
+    query::EngineOptions options;
+    options.cache_bytes = 1 << 20;
+    return options;
+  }
+  query::Engine engine_{Options(), nullptr};
   std::string dir_;
   std::unique_ptr<tsdb::Db> db_;
   std::unique_ptr<RemoteWriter> writer_;
@@ -152,6 +158,73 @@ TEST_F(ApiTest, GivesStatsWhenAsked) {
   EXPECT_THAT(Data("/api/v1/query?query=m&stats=all"),
               HasSubstr(R"("samples":{"totalQueryableSamples":)"));
   EXPECT_THAT(Data("/api/v1/query?query=m"), Not(HasSubstr("stats")));
+}
+
+TEST_F(ApiTest, ATraceTellsWhatEachNodeTook) {
+  const auto data = Json::Parse(Data("/api/v1/query?query=sum(m)&trace=1"));
+  ASSERT_TRUE(data.ok());
+  const Json::Array& nodes = (*data)["trace"].AsArray();
+  ASSERT_FALSE(nodes.empty());
+  EXPECT_EQ(nodes.back()["expr"].AsString(), "sum(m)");
+  EXPECT_EQ(nodes.back()["series"].AsInt(), 1);
+  for (const char* key : {"depth", "samples", "bytes", "seconds"}) {
+    EXPECT_TRUE(nodes.back()[key].IsNumber()) << key;
+  }
+  EXPECT_THAT(Data("/api/v1/query?query=sum(m)"), Not(HasSubstr("trace")));
+}
+
+// A refresh evaluates what is new, and shows what came in late.
+TEST_F(ApiTest, AnswersAreKept) {
+  const auto ask = [this](int64_t end_s, const std::string& more) {
+    const std::string from = std::to_string(end_s - 60), to = std::to_string(end_s);
+    return Data("/api/v1/query_range?query=sum(m)&step=15&stats=all&start=" + from + "&end=" + to +
+                more);
+  };
+  constexpr int64_t kNowS = kNow / 1000;
+  EXPECT_THAT(ask(kNowS, ""), HasSubstr(R"("steps":5,"stepsCached":0)"));
+  EXPECT_THAT(ask(kNowS, ""), HasSubstr(R"("steps":5,"stepsCached":5)"));
+  EXPECT_THAT(ask(kNowS + 15, ""), HasSubstr(R"("steps":5,"stepsCached":4)"));
+  EXPECT_THAT(ask(kNowS + 15, "&nocache=1"), HasSubstr(R"("steps":5,"stepsCached":0)"));
+  WriteRequestBuilder b;
+  b.Series({{"__name__", "m"}, {"instance", "late"}, {"job", "j"}}, {{1000, kNow - 20'000}});
+  ASSERT_EQ(Post("/api/v1/write", b.Compressed(), "application/x-protobuf").status, 204);
+  const std::string after = ask(kNowS + 15, "");
+  EXPECT_THAT(after, HasSubstr(R"("steps":5,"stepsCached":2)"));
+  const std::string fresh = ask(kNowS + 15, "&nocache=1");
+  EXPECT_EQ(after.substr(0, after.find("\"stats\"")), fresh.substr(0, fresh.find("\"stats\"")));
+  EXPECT_THAT(fresh, HasSubstr("10"));
+}
+
+TEST_F(ApiTest, RunningQueriesAreListedAndCancelled) {
+  context_.enable_admin = true;
+  // Many parts of some milliseconds each.
+  std::string query = "query=vector(0)";
+  for (int i = 0; i < 60; ++i) {
+    query += "%2Bquantile_over_time(0.5,vector(1)[10m" + std::to_string(i) + "s:10ms])";
+  }
+  query += "&start=1699990000&end=1700000000&step=10s&timeout=100s";
+  HttpResponse answer;
+  {
+    const std::jthread asking = StartThread("asking", [&](const std::stop_token&) {
+      answer = Post("/api/v1/query_range", query, "application/x-www-form-urlencoded");
+    });
+    int64_t id = 0;
+    for (int tries = 0; tries < 10'000 && id == 0; ++tries) {
+      const auto running = Json::Parse(Data("/api/v1/status/active_queries"));
+      ASSERT_TRUE(running.ok());
+      if (running->AsArray().empty()) continue;
+      id = running->AsArray()[0]["id"].AsInt();
+      EXPECT_THAT(running->AsArray()[0]["query"].AsString(), HasSubstr("quantile_over_time"));
+    }
+    ASSERT_NE(id, 0);
+    const std::string cancel = "/api/v1/admin/cancel_query?id=";
+    EXPECT_EQ(Post(cancel + std::to_string(id), "", "").status, 204);
+    EXPECT_EQ(Post(cancel + "x", "", "").status, 400);
+    EXPECT_EQ(Post(cancel + "123456", "", "").status, 404);
+  }
+  EXPECT_EQ(answer.status, 499);
+  EXPECT_THAT(answer.body, HasSubstr("query was canceled in expression evaluation"));
+  EXPECT_EQ(Data("/api/v1/status/active_queries"), "[]");
 }
 
 TEST_F(ApiTest, NamesErrorsAsPrometheusDoes) {

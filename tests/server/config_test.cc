@@ -60,6 +60,7 @@ TEST(Config, ReadsWhatTheServerNeeds) {
 global:
   evaluation_interval: 30s
   rule_query_offset: 5s
+  query_log_file: log/query.log
   external_labels: {region: "${DW_TEST_REGION}-$$1", zone: $DW_TEST_REGION, gone: $DW_NO_SUCH}
 scrape_configs:
   - job_name: a
@@ -71,6 +72,7 @@ remote_write: [{url: "http://far/write"}]
   ASSERT_TRUE(config.ok()) << config.status().message();
   EXPECT_EQ(config->evaluation_interval_ms, 30'000);
   EXPECT_EQ(config->rule_query_offset_ms, 5'000);
+  EXPECT_EQ(config->query_log_file, "/etc/x/log/query.log");
   EXPECT_EQ(config->external_labels, (Labels{{"region", "north-$1"}, {"zone", "north"}}));
   EXPECT_EQ(config->scrape_configs.size(), 1u);
   EXPECT_EQ(config->retention_ms, 3 * 86'400'000);
