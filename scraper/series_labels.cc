@@ -87,20 +87,24 @@ Status CheckLabels(const ScrapeConfig& config, const LabelsBuilder& labels) {
 
 }  // namespace
 
-Result<std::optional<Labels>> SeriesLabels(const PageRules& rules, MetricType type,
-                                           const SeriesText& series) {
-  const ScrapeConfig& config = *rules.config;
-  LabelsBuilder builder;
-  builder.Set(kMetricName, series.name);
+void SetSeriesLabels(MetricType type, const SeriesText& series, LabelsBuilder* out) {
+  out->Set(kMetricName, series.name);
   for (const auto& [name, value] : series.labels) {
     const bool number = (type == MetricType::kHistogram && name == "le") ||
                         (type == MetricType::kSummary && name == "quantile");
     if (number) {
-      builder.Set(name, NormalFloatLabel(value));
+      out->Set(name, NormalFloatLabel(value));
     } else {
-      builder.Set(name, value);
+      out->Set(name, value);
     }
   }
+}
+
+Result<std::optional<Labels>> SeriesLabels(const PageRules& rules, MetricType type,
+                                           const SeriesText& series) {
+  const ScrapeConfig& config = *rules.config;
+  LabelsBuilder builder;
+  SetSeriesLabels(type, series, &builder);
   if (config.honor_labels) {
     JoinHonoring(rules.target_labels, series, &builder);
   } else {

@@ -18,6 +18,10 @@ struct PageRules {
   ScrapeConfigPtr config;
 };
 
+// The labels as the text has them, with `le` of histograms and `quantile` of summaries in their
+// canonical form.
+void SetSeriesLabels(MetricType type, const SeriesText& series, LabelsBuilder* out);
+
 // Empty when relabelling dropped the series. `type` is that of the family the series stands under;
 // it decides whether `le` and `quantile` are numbers. Errors fail the whole page, as in Prometheus:
 // no metric name left, a limit exceeded, a name outside the legacy set when that is asked for.

@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <iostream>
 #include <thread>
 
 #include "base/executor.h"
@@ -10,18 +9,12 @@
 #include "query/promqltest.h"
 #include "server/commands_check.h"
 #include "server/commands_query.h"
+#include "server/commands_tsdb.h"
 #include "tsdb/db.h"
-#include "tsdb/tools.h"
 
 namespace deckwatch::server {
 
 namespace {
-
-int Report(const Status& status) {
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "%s\n", status.message().c_str());
-  return 1;
-}
 
 // ---- test promql: every script runs against the real store, each in a directory of its own.
 
@@ -58,20 +51,6 @@ int TestPromql(const ToolCommand& command) {
   return query::RunScriptFiles(command.args, TemporaryStore::Create, &pool, stdout);
 }
 
-// ---- tsdb
-
-int Tsdb(const ToolCommand& command) {
-  const auto format = command.json ? tsdb::OutputFormat::kJson : tsdb::OutputFormat::kText;
-  const std::string& dir = command.args[0];
-  if (command.name == "tsdb analyze") {
-    return Report(tsdb::Analyze(dir, format, static_cast<size_t>(command.limit), std::cout));
-  }
-  if (command.name == "tsdb list") return Report(tsdb::List(dir, format, std::cout));
-  if (command.name == "tsdb deletes") return Report(tsdb::Deletes(dir, format, std::cout));
-  if (command.name == "tsdb undelete") return Report(tsdb::Undelete(dir, command.id));
-  return Report(tsdb::Verify(dir, std::cout));
-}
-
 }  // namespace
 
 int RunTool(const ToolCommand& command) {
@@ -79,7 +58,7 @@ int RunTool(const ToolCommand& command) {
   if (group == "check") return RunCheck(command);
   if (group == "query") return RunQuery(command);
   if (group == "test") return TestPromql(command);
-  return Tsdb(command);
+  return RunTsdb(command);
 }
 
 }  // namespace deckwatch::server

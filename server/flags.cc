@@ -279,17 +279,18 @@ class ToolApp {
     Times(range);
     range->add_option("--step", tool_->step, "Step (duration)");
     CLI::App* series = Query(query, "series", "URL");
-    series->add_option("--match", tool_->match, "Series selector; may be repeated");
+    Match(series);
     Times(series);
     CLI::App* labels = Query(query, "labels", "URL and label name");
     Times(labels);
-    labels->add_option("--match", tool_->match, "Series selector; may be repeated");
+    Match(labels);
     Files(Group("test", "Run tests"), "promql", "promqltest scripts or folders of them");
     Tsdb();
   }
   CLI::App* app() { return &app_; }
   void Finish() {
     const CLI::App* group = app_.get_subcommands()[0];
+    if (!place_.empty()) tool_->args = {place_};
     tool_->name = group->get_name() + " " + group->get_subcommands()[0]->get_name();
   }
 
@@ -307,7 +308,7 @@ class ToolApp {
   }
   CLI::App* Store(CLI::App* group, const char* name, const char* help) {
     CLI::App* leaf = Leaf(group, name, help);
-    leaf->add_option("DIR", tool_->args, "Directory of the store")->expected(1)->required();
+    leaf->add_option("DIR", place_, "Directory of the store")->required();
     return leaf;
   }
   void Tsdb() {
@@ -320,6 +321,28 @@ class ToolApp {
     Json(Store(tsdb, "deletes", "Deletes whose samples are still on the disk"));
     CLI::App* undelete = Store(tsdb, "undelete", "Undo a delete of the last 24 hours");
     undelete->add_option("ID", tool_->id, "Its number, as `tsdb deletes` shows it")->required();
+    CLI::App* in = Leaf(tsdb, "import", "Store a file of samples with timestamps, in any order");
+    Format(in);
+    in->add_option("FILE", place_, "The file; - is standard input")->required();
+    in->add_option("--storage.tsdb.path", tool_->storage_path, "Directory of the store")
+        ->default_str("data/");
+    in->add_option("--storage.tsdb.retention.time",
+                   "The server's: parts are cut for it; default: as far back as the samples go")
+        ->transform(Parsed(ParseDurationMs, &tool_->retention_ms, "DURATION"));
+    CLI::App* out = Leaf(tsdb, "export", "Write samples as text");
+    Format(out);
+    out->add_option("DIR", place_, "Directory of the store, or of a snapshot")->required();
+    Match(out);
+    Times(out);
+    out->add_option("-o,--output", tool_->output, "File to write; default: standard output");
+  }
+  void Format(CLI::App* leaf) {
+    leaf->add_option("FORMAT", format_, "openmetrics")
+        ->check(CLI::IsMember({"openmetrics"}))
+        ->required();
+  }
+  void Match(CLI::App* leaf) {
+    leaf->add_option("--match", tool_->match, "Series selector; may be repeated");
   }
   void Json(CLI::App* leaf) { leaf->add_flag("--json", tool_->json, "Print JSON"); }
   CLI::App* Query(CLI::App* group, const char* name, const char* help) {
@@ -334,6 +357,8 @@ class ToolApp {
   }
 
   ToolCommand* tool_;
+  std::string place_;  // a directory or file, where there is exactly one
+  std::string format_;
   CLI::App app_{"Deckwatch's tools", "deckwatch"};
 };
 

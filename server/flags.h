@@ -56,7 +56,10 @@ struct ToolCommand {
   std::vector<std::string> match;  // --match
   bool json = false;
   int64_t limit = 20;
-  uint64_t id = 0;  // of `tsdb undelete`
+  uint64_t id = 0;                     // of `tsdb undelete`
+  std::string storage_path = "data/";  // of `tsdb import`
+  int64_t retention_ms = 0;            // likewise; 0: not given
+  std::string output;                  // of `tsdb export`; "": standard output
 };
 
 struct Invocation {
@@ -64,8 +67,9 @@ struct Invocation {
   Kind kind = Kind::kServe;
   ServeFlags serve;
   ToolCommand tool;
-  int exit_code = 0;   // kExit: help, version or an error that has been explained
-  std::string output;  // kExit: what to print; to stderr when exit_code is not 0
+  int exit_code = 0;         // kExit: help, version or an error that has been explained
+  int64_t retention_ms = 0;  // likewise; 0: not given
+  std::string output;        // kExit: what to print; to stderr when exit_code is not 0
 };
 
 Invocation ParseCommandLine(int argc, const char* const* argv);

@@ -27,6 +27,30 @@ void AppendQuoted(std::string_view s, std::string* out) {
   *out += '"';
 }
 
+void AppendPair(std::string_view name, std::string_view value, std::string* out) {
+  if (IsLegacyLabelName(name)) {
+    *out += name;
+  } else {
+    AppendQuoted(name, out);
+  }
+  *out += '=';
+  AppendQuoted(value, out);
+}
+
+void AppendSeries(std::string_view name, PageLabels labels, std::string* page) {
+  const bool legacy = IsLegacyMetricName(name);
+  if (legacy) *page += name;
+  if (!legacy || !labels.empty()) *page += '{';
+  if (!legacy) AppendQuoted(name, page);
+  const char* separator = legacy ? "" : ",";
+  for (const auto& [key, text] : labels) {
+    *page += separator;
+    AppendPair(key, text, page);
+    separator = ",";
+  }
+  if (!legacy || !labels.empty()) *page += '}';
+}
+
 }  // namespace
 
 std::string PageMetricName(std::string_view name) {
@@ -36,25 +60,32 @@ std::string PageMetricName(std::string_view name) {
   return out;
 }
 
-void AppendPageSample(std::string_view name, PageLabels labels, double value,
-                      std::optional<int64_t> t_ms, std::string* page) {
-  const bool legacy = IsLegacyMetricName(name);
-  if (legacy) *page += name;
-  if (!legacy || !labels.empty()) *page += '{';
-  if (!legacy) AppendQuoted(name, page);
-  const char* separator = legacy ? "" : ",";
-  for (const auto& [key, text] : labels) {
+void AppendPageEscaped(std::string_view text, std::string* page) {
+  AppendEscaped(text, true, page);
+}
+
+void AppendPageLabels(LabelsView labels, std::string* page) {
+  *page += '{';
+  const char* separator = "";
+  for (const LabelRef l : labels) {
     *page += separator;
-    if (IsLegacyLabelName(key)) {
-      *page += key;
-    } else {
-      AppendQuoted(key, page);
-    }
-    *page += '=';
-    AppendQuoted(text, page);
+    AppendPair(l.name, l.value, page);
     separator = ",";
   }
-  if (!legacy || !labels.empty()) *page += '}';
+  *page += '}';
+}
+
+void AppendPageSeries(LabelsView series, std::string* page) {
+  LabelsBuilder builder(series);
+  builder.Del(kMetricName);
+  const std::vector<std::pair<std::string_view, std::string_view>> labels(builder.pairs().begin(),
+                                                                          builder.pairs().end());
+  AppendSeries(series.MetricName(), labels, page);
+}
+
+void AppendPageSample(std::string_view name, PageLabels labels, double value,
+                      std::optional<int64_t> t_ms, std::string* page) {
+  AppendSeries(name, labels, page);
   *page += ' ';
   *page += FormatFloat(value);
   if (t_ms) *page += ' ' + std::to_string(*t_ms);

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/labels.h"
+
 namespace deckwatch::server {
 
 inline constexpr std::string_view kPageContentType = "text/plain; version=0.0.4; charset=utf-8";
@@ -18,6 +20,12 @@ using PageLabels = std::span<const std::pair<std::string_view, std::string_view>
 
 // `name`, quoted when it is outside the legacy set.
 std::string PageMetricName(std::string_view name);
+// What stands before the value: `name{a="b"}`, or `{"odd name",a="b"}`.
+void AppendPageSeries(LabelsView series, std::string* page);
+// `{a="b"}`, with braces even when there are none.
+void AppendPageLabels(LabelsView labels, std::string* page);
+// With \\, \n and \" escaped.
+void AppendPageEscaped(std::string_view text, std::string* page);
 // One sample line.
 void AppendPageSample(std::string_view name, PageLabels labels, double value,
                       std::optional<int64_t> t_ms, std::string* page);

@@ -22,7 +22,9 @@ namespace {
 
 constexpr int64_t kDayMs = 86'400'000;
 constexpr int64_t kHoursMs = 7'200'000;
-constexpr size_t kReadBytes = 64 << 10;
+constexpr size_t kBufferBytes = 16 << 20;  // of all segments of a bucket
+constexpr size_t kMinReadBytes = 4 << 10;
+constexpr size_t kMaxReadBytes = 256 << 10;
 // Of a sample, its place in the order, and its share of the encoded run.
 constexpr size_t kBytesPerSample = 48;
 
@@ -78,7 +80,8 @@ void LeaveOutStored(const Columns& stored, Columns* columns, AppendResult* resul
 // Reads the blocks of one segment one after another.
 class History::Segment {
  public:
-  Segment(const History* history, Extent extent) : history_(history), extent_(extent) {}
+  Segment(const History* history, Extent extent, size_t read_bytes)
+      : history_(history), extent_(extent), read_bytes_(read_bytes) {}
 
   // Brings the next block; Valid() is false behind the last.
   Status Next() {
@@ -122,7 +125,7 @@ class History::Segment {
     if (buffer_.size() - at_ >= bytes) return {};
     buffer_.erase(0, at_);
     at_ = 0;
-    const size_t wanted = std::max(bytes, kReadBytes) - buffer_.size();
+    const size_t wanted = std::max(bytes, read_bytes_) - buffer_.size();
     const auto read = static_cast<size_t>(std::min<uint64_t>(wanted, extent_.bytes));
     TRY(history_->Read(extent_.offset, read, &buffer_));
     extent_.offset += read;
@@ -133,6 +136,7 @@ class History::Segment {
 
   const History* history_;
   Extent extent_;  // not read yet
+  size_t read_bytes_;
   std::string buffer_;
   size_t at_ = 0, block_bytes_ = 0;  // the present block in buffer_
   Reader in_{""};
@@ -146,7 +150,9 @@ class History::Source : public SeriesSource {
  public:
   Source(const History* history, std::vector<Extent> extents, AppendResult* result)
       : history_(history), extents_(std::move(extents)), result_(result) {
-    for (const Extent& e : extents_) segments_.emplace_back(history, e);
+    const size_t share = kBufferBytes / std::max<size_t>(extents_.size(), 1);
+    const size_t read_bytes = std::clamp(share, kMinReadBytes, kMaxReadBytes);
+    for (const Extent& e : extents_) segments_.emplace_back(history, e, read_bytes);
   }
   Status Start() {
     for (uint32_t i = 0; i < segments_.size(); ++i) TRY(Advance(i));
@@ -159,7 +165,7 @@ class History::Source : public SeriesSource {
     std::map<uint64_t, std::vector<int64_t>> clocks;
     std::vector<int64_t> times, united;
     for (const Extent& e : extents_) {
-      Segment segment(history_, e);
+      Segment segment(history_, e, kMaxReadBytes);
       TRY(segment.Next());
       uint32_t series = UINT32_MAX;
       std::vector<int64_t>* clock = nullptr;
@@ -261,8 +267,8 @@ Result<uint32_t> History::SeriesOf(LabelsView labels) {
 }
 
 Status History::Add(uint32_t series, int64_t t_ms, double value) {
-  if (t_ms > options_.newest_ms) {
-    ++counts_.too_far_ahead;
+  if (t_ms < options_.oldest_ms || t_ms > options_.newest_ms) {
+    ++(t_ms < options_.oldest_ms ? counts_.too_old : counts_.too_far_ahead);
     return {};
   }
   samples_.push_back({t_ms, value, series});
@@ -288,7 +294,8 @@ std::vector<std::pair<Labels, Exemplar>> History::Exemplars() const {
 
 // ---- runs
 
-History::Bucket History::BucketOf(int64_t t_ms) const {
+// The smallest bucket there may be.
+History::Bucket History::SlotOf(int64_t t_ms) const {
   const int64_t day = BucketStart(t_ms, kDayMs);
   if (day + kDayMs <= options_.settled_ms) return {day, day + kDayMs - 1, PartLevel::kDay};
   const int64_t start = BucketStart(t_ms, kHoursMs);
@@ -327,18 +334,18 @@ Status History::WriteRun() {
     }
     if (!one.empty()) EncodeSeries(by_rank_[rank], &one, &segments);
   }
-  for (const auto& [bucket, bytes] : segments) {
+  for (const auto& [slot, bytes] : segments) {
     if (std::fwrite(bytes.data(), 1, bytes.size(), file_.get()) != bytes.size()) {
       return IoError("write " + options_.scratch_path);
     }
-    segments_[bucket].push_back({file_bytes_, bytes.size()});
+    segments_[slot].push_back({file_bytes_, bytes.size()});
     file_bytes_ += bytes.size();
   }
   samples_.clear();
   return {};
 }
 
-// Appends the samples of one series to the segments of their buckets.
+// Appends the samples of one series to the segments of their slots.
 void History::EncodeSeries(uint32_t series, SeriesSamples* samples,
                            std::map<int64_t, std::string>* segments) {
   SortByTime(samples, &counts_);
@@ -346,11 +353,11 @@ void History::EncodeSeries(uint32_t series, SeriesSamples* samples,
   std::vector<double> value;
   std::string block;
   for (size_t i = 0; i < samples->size();) {
-    const Bucket bucket = BucketOf((*samples)[i].first);
+    const Bucket slot = SlotOf((*samples)[i].first);
     t_ms.clear(), value.clear();
     for (; i < samples->size() && t_ms.size() < kBlockSamples; ++i) {
       const auto& [t, v] = (*samples)[i];
-      if (t > bucket.end_ms) break;
+      if (t > slot.end_ms) break;
       t_ms.push_back(t), value.push_back(v);
     }
     block.clear();
@@ -358,7 +365,7 @@ void History::EncodeSeries(uint32_t series, SeriesSamples* samples,
     PutVarint(&block, t_ms.size());
     EncodeInts(t_ms, &block);
     EncodeValues(value, &block);
-    std::string& segment = (*segments)[bucket.start_ms];
+    std::string& segment = (*segments)[slot.start_ms];
     PutFixed32(&segment, static_cast<uint32_t>(block.size()));
     segment.append(block);
   }
@@ -385,13 +392,30 @@ Status History::Read(uint64_t offset, size_t bytes, std::string* out) const {
 
 std::vector<History::Bucket> History::Buckets() const {
   std::vector<Bucket> out;
-  for (const auto& entry : segments_) out.push_back(BucketOf(entry.first));
+  if (segments_.empty()) return out;
+  const int64_t span_ms = std::max<int64_t>(options_.settled_ms - segments_.begin()->first, 1);
+  const int64_t width =
+      LargestBucketMs(options_.retention_ms > 0 ? options_.retention_ms : span_ms);
+  for (const auto& entry : segments_) {
+    if (!out.empty() && entry.first <= out.back().end_ms) continue;
+    const int64_t start = BucketStart(entry.first, width);
+    if (width > kDayMs && start + width <= options_.settled_ms) {
+      out.push_back({start, start + width - 1, PartLevel::kRange});
+    } else {
+      out.push_back(SlotOf(entry.first));
+    }
+  }
   return out;
 }
 
 Result<std::unique_ptr<SeriesSource>> History::Open(const Bucket& bucket,
                                                     AppendResult* result) const {
-  auto source = std::make_unique<Source>(this, segments_.at(bucket.start_ms), result);
+  std::vector<Extent> extents;
+  for (auto it = segments_.lower_bound(bucket.start_ms);
+       it != segments_.end() && it->first <= bucket.end_ms; ++it) {
+    extents.insert(extents.end(), it->second.begin(), it->second.end());
+  }
+  auto source = std::make_unique<Source>(this, std::move(extents), result);
   TRY(source->Start());
   return std::unique_ptr<SeriesSource>(std::move(source));
 }

@@ -1,16 +1,18 @@
 // Samples of history on their way into parts: any series, any order of time, more than memory
 // holds. They are gathered in memory, written to a scratch file in sorted runs, and read back
-// bucket by bucket as one stream of series in SeriesBefore order. A bucket becomes a part: a day,
-// or two hours of a day that is not over.
+// bucket by bucket as one stream of series in SeriesBefore order. A bucket becomes a part, and is
+// as wide as the planner would make it: about a tenth of the retention, a day, or two hours of a
+// day that is not over.
 //
-//   run     := a segment for each bucket it has samples of
+//   run     := a segment for each day, or two hours of such a day, that it has samples of
 //   segment := block*, by series, then by time
 //   block   := fixed32 length of what follows, fixed32 series, varint n, IntBlock of the times,
 //              ValueBlock (codec.h); n <= kBlockSamples
 //
 // Cost: 24 bytes of memory per gathered sample and as much again while a run is written; on the
 // scratch disk about what a part takes before compression. The label sets of all series stay in
-// memory. Reading holds a buffer per run.
+// memory. Reading holds a buffer per segment of the bucket, 16 MiB together unless they are more
+// than 4,096.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +39,11 @@ class History {
   struct Options {
     std::string scratch_path;  // a file, removed at once: it lives as long as this object
     size_t memory_bytes = size_t{256} << 20;
-    int64_t settled_ms = 0;         // buckets of a day end by then
-    int64_t newest_ms = INT64_MAX;  // later samples are left out and counted
+    int64_t settled_ms = 0;    // buckets of a day or more end by then
+    int64_t retention_ms = 0;  // decides about the width; 0: as far back as the samples go
+    // Samples outside are left out and counted.
+    int64_t oldest_ms = INT64_MIN;
+    int64_t newest_ms = INT64_MAX;
   };
   static Result<std::unique_ptr<History>> Create(const Options& options);
   ~History();
@@ -63,6 +68,7 @@ class History {
   Result<std::unique_ptr<SeriesSource>> Open(const Bucket& bucket, AppendResult* result) const;
   // In time order; the newest only, as the store keeps no more.
   std::vector<std::pair<Labels, Exemplar>> Exemplars() const;
+  size_t series() const { return labels_.size(); }
   const std::vector<MetricMetadata>& metadata() const { return metadata_; }
 
   // Duplicates found and samples left out while gathering.
@@ -84,7 +90,7 @@ class History {
   };
 
   explicit History(const Options& options);
-  Bucket BucketOf(int64_t t_ms) const;
+  Bucket SlotOf(int64_t t_ms) const;
   void RankSeries();
   Status WriteRun();
   using SeriesSamples = std::vector<std::pair<int64_t, double>>;
@@ -96,7 +102,7 @@ class History {
   const size_t max_samples_;
   std::unique_ptr<std::FILE, CloseFile> file_;
   uint64_t file_bytes_ = 0;
-  std::map<int64_t, std::vector<Extent>> segments_;  // by start of the bucket, in order of runs
+  std::map<int64_t, std::vector<Extent>> segments_;  // by start of the slot, in order of runs
   std::unordered_map<Labels, uint32_t, LabelsHash, LabelsEqual> numbers_;
   std::vector<const Labels*> labels_;  // by number; keys of numbers_
   std::vector<uint32_t> by_rank_;      // numbers in SeriesBefore order, as of the last run

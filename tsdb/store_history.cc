@@ -70,6 +70,8 @@ Result<std::unique_ptr<History>> Store::NewHistory(size_t memory_bytes) {
   return History::Create({.scratch_path = options_.path + "/scratch/history",
                           .memory_bytes = memory_bytes,
                           .settled_ms = now_ms - WindowGraceMs() - options_.window_ms,
+                          .retention_ms = options_.retention_ms,
+                          .oldest_ms = OldestAllowedMs(),
                           .newest_ms = now_ms + kMaxAheadMs});
 }
 

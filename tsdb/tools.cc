@@ -1,5 +1,6 @@
 #include "tsdb/tools.h"
 
+#include <filesystem>
 #include <iomanip>
 #include <memory>
 #include <vector>
@@ -11,15 +12,6 @@
 namespace deckwatch::tsdb {
 
 namespace {
-
-// Opened as it is: nothing is sealed, merged or dropped.
-Result<std::unique_ptr<Db>> OpenForReading(const std::string& path) {
-  DbOptions options;
-  options.path = path;
-  options.retention_ms = 0;
-  options.background = false;
-  return Db::Open(options);
-}
 
 std::vector<std::pair<const char*, uint64_t>> Classes(const BytesByClass& b) {
   return {{"values", b.values},     {"clocks", b.clocks}, {"labels", b.labels},
@@ -37,8 +29,23 @@ std::vector<std::pair<const char*, const std::vector<NameCount>*>> Lists(const C
 
 }  // namespace
 
+Result<std::unique_ptr<Db>> OpenForTool(const std::string& path) {
+  if (!std::filesystem::exists(path + "/head")) {
+    return Status::NotFound("there is no store in " + path);
+  }
+  return OpenForImport(path, 0);
+}
+
+Result<std::unique_ptr<Db>> OpenForImport(const std::string& path, int64_t retention_ms) {
+  DbOptions options;
+  options.path = path;
+  options.retention_ms = retention_ms;
+  options.background = false;
+  return Db::Open(options);
+}
+
 Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::ostream& out) {
-  TRY_ASSIGN(const auto db, OpenForReading(path));
+  TRY_ASSIGN(const auto db, OpenForTool(path));
   TRY_ASSIGN(const BytesByClass bytes, db->Bytes());
   const DbStats stats = db->Stats();
   const Cardinality top = db->TopCardinality(limit);
@@ -83,17 +90,13 @@ Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::
   return {};
 }
 
-Status Verify(const std::string& path, std::ostream& out) {
-  TRY_ASSIGN(const auto db, OpenForReading(path));
-  const Status s = db->Verify([&](double done) {
-    out << "\r" << std::setw(3) << static_cast<int>(done * 100) << " %" << std::flush;
-  });
-  out << "\n" << (s.ok() ? "every block is sound" : s.message()) << "\n";
-  return s;
+Status Verify(const std::string& path, const std::function<void(double)>& progress) {
+  TRY_ASSIGN(const auto db, OpenForTool(path));
+  return db->Verify(progress);
 }
 
 Status List(const std::string& path, OutputFormat format, std::ostream& out) {
-  TRY_ASSIGN(const auto db, OpenForReading(path));
+  TRY_ASSIGN(const auto db, OpenForTool(path));
   const std::vector<Db::PartInfo> parts = db->Parts();
   if (format == OutputFormat::kJson) {
     std::string text;
@@ -118,7 +121,7 @@ Status List(const std::string& path, OutputFormat format, std::ostream& out) {
 }
 
 Status Deletes(const std::string& path, OutputFormat format, std::ostream& out) {
-  TRY_ASSIGN(const auto db, OpenForReading(path));
+  TRY_ASSIGN(const auto db, OpenForTool(path));
   const std::vector<Db::DeleteInfo> deletes = db->Deletes();
   if (format == OutputFormat::kJson) {
     std::string text;
@@ -144,7 +147,7 @@ Status Deletes(const std::string& path, OutputFormat format, std::ostream& out) 
 }
 
 Status Undelete(const std::string& path, uint64_t id) {
-  TRY_ASSIGN(const auto db, OpenForReading(path));
+  TRY_ASSIGN(const auto db, OpenForTool(path));
   return db->Undelete(id);
 }
 

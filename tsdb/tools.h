@@ -1,13 +1,22 @@
-// `deckwatch tsdb analyze|verify|list|deletes|undelete`.
+// What the `deckwatch tsdb` tools do with a store that no server has open.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <ostream>
 #include <string>
 
 #include "base/status.h"
+#include "tsdb/db.h"
 
 namespace deckwatch::tsdb {
+
+// Opens a store as it is: nothing is sealed, merged or dropped, no threads. Unavailable while a
+// server has it open; NotFound when there is none.
+Result<std::unique_ptr<Db>> OpenForTool(const std::string& path);
+// The same to store history in; made when missing. `retention_ms` 0: none.
+Result<std::unique_ptr<Db>> OpenForImport(const std::string& path, int64_t retention_ms);
 
 enum class OutputFormat { kText, kJson };
 
@@ -15,8 +24,8 @@ enum class OutputFormat { kText, kJson };
 // `limit` bounds each list. The store at `path` must not be open elsewhere.
 Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::ostream& out);
 
-// Reads back every byte; prints progress and what is damaged. Corruption when anything is.
-Status Verify(const std::string& path, std::ostream& out);
+// Reads back every byte. Corruption, with what is damaged, when anything is.
+Status Verify(const std::string& path, const std::function<void(double done)>& progress);
 
 // One line per part: id, level, time range, series, samples, bytes.
 Status List(const std::string& path, OutputFormat format, std::ostream& out);

@@ -105,6 +105,23 @@ TEST_F(HistoryTest, BecomesDaysAndHoursOfToday) {
   EXPECT_EQ(All().at("up").size(), 3u * 1440);
 }
 
+TEST_F(HistoryTest, BecomesFewPartsHoweverFarItGoesBack) {
+  const auto h = NewHistory();
+  const Labels up{{"__name__", "up"}};
+  Samples expected;
+  for (int64_t day = 0; day < 2000; ++day) {
+    const int64_t t = kNow - (day * 37 % 2000) * kDay;  // from run to run all over the years
+    Add(h.get(), up, t, static_cast<double>(day));
+    expected[t] = static_cast<double>(day);
+  }
+  EXPECT_EQ(Store(h.get()).appended, 2000u);
+  const std::vector<Db::PartInfo> parts = db_->Parts();
+  EXPECT_LT(parts.size(), 2000u / 31 + 33);
+  EXPECT_EQ(parts.front().level, "range");
+  EXPECT_EQ(parts.back().level, "2h");
+  EXPECT_EQ(All().at("up"), expected);
+}
+
 TEST_F(HistoryTest, StoredAgainChangesNothing) {
   const auto store = [&] {
     const auto h = NewHistory();

@@ -1,0 +1,10 @@
+// `deckwatch tsdb analyze|list|verify|deletes|undelete|import|export`.
+#pragma once
+
+#include "server/flags.h"
+
+namespace deckwatch::server {
+
+int RunTsdb(const ToolCommand& command);
+
+}  // namespace deckwatch::server
