@@ -11,6 +11,7 @@ void ExemplarRing::Insert(uint64_t number, const Labels& series, const Exemplar&
   rows_[number] = {std::string(series.encoded()), exemplar};
   by_series_[std::string(series.encoded())].push_back(number);
   next_ = std::max(next_, number + 1);
+  least_ms_ = std::min(least_ms_, exemplar.t_ms);
 }
 
 bool ExemplarRing::Add(const Labels& series, const Exemplar& exemplar, Stored* stored) {
@@ -41,6 +42,29 @@ bool ExemplarRing::Add(const Labels& series, const Exemplar& exemplar, Stored* s
     rows_.erase(oldest);
   }
   return true;
+}
+
+std::vector<uint64_t> ExemplarRing::DropBefore(int64_t oldest_ms) {
+  constexpr int64_t kSlackMs = 3'600'000;  // looking through all of them is not for every call
+  std::vector<uint64_t> dropped;
+  MutexLock lock(mutex_);
+  if (least_ms_ == INT64_MAX || least_ms_ >= oldest_ms - kSlackMs) return dropped;
+  least_ms_ = INT64_MAX;
+  for (auto it = by_series_.begin(); it != by_series_.end();) {
+    std::deque<uint64_t>& numbers = it->second;  // in time order
+    while (!numbers.empty() && rows_.at(numbers.front()).exemplar.t_ms < oldest_ms) {
+      dropped.push_back(numbers.front());
+      rows_.erase(numbers.front());
+      numbers.pop_front();
+    }
+    if (numbers.empty()) {
+      it = by_series_.erase(it);
+    } else {
+      least_ms_ = std::min(least_ms_, rows_.at(numbers.front()).exemplar.t_ms);
+      ++it;
+    }
+  }
+  return dropped;
 }
 
 bool ExemplarRing::Restore(uint64_t number, std::string_view row) {

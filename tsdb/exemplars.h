@@ -1,4 +1,5 @@
-// The newest exemplars of the store, up to a fixed number, in memory and in the log.
+// The newest exemplars of the store, up to a fixed number and the retention, in memory and in the
+// log.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,9 @@ class ExemplarRing {
   // Puts back a row; false when it is damaged.
   bool Restore(uint64_t number, std::string_view row);
 
+  // Forgets those before `oldest_ms`, up to an hour late; the rows to delete.
+  std::vector<uint64_t> DropBefore(int64_t oldest_ms);
+
   // Those of the chosen series in the range, series sorted, each in time order.
   std::vector<Querier::SeriesExemplars> Find(const LabelQuery& query) const;
   uint64_t added() const;
@@ -47,6 +51,7 @@ class ExemplarRing {
   std::map<std::string, std::deque<uint64_t>, std::less<>> by_series_ GUARDED_BY(mutex_);
   uint64_t next_ GUARDED_BY(mutex_) = 1;
   uint64_t added_ GUARDED_BY(mutex_) = 0;
+  int64_t least_ms_ GUARDED_BY(mutex_) = INT64_MAX;  // none is older
 };
 
 }  // namespace deckwatch::tsdb

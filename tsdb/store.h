@@ -153,6 +153,8 @@ class Store : public Db {
       REQUIRES(maintenance_turn_);
   Status ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added);
   Status ApplyRetention() REQUIRES(maintenance_turn_);
+  Status AgeBesides(bool parts_went) REQUIRES(maintenance_turn_);
+  bool FamiliesInUse(std::set<std::string, std::less<>>* out) const;
   Status DropParts(const std::vector<PartPtr>& gone) REQUIRES(maintenance_turn_);
   // ---- store_history.cc
   Status StoreBucket(const History& history, const History::Bucket& bucket, AppendResult* result)

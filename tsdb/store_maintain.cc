@@ -316,7 +316,47 @@ Status Store::ApplyRetention() {
   TRY(DropParts(old));
   const Status dropped = DropParts(large);
   for (const PartPtr& p : large) changes_.Note(p->meta().min_ms);
-  return dropped;
+  TRY(dropped);
+  return AgeBesides(!old.empty() || !large.empty());
+}
+
+// What goes with samples: exemplars past the retention and, when parts went, the metadata of
+// families that no series is left of.
+Status Store::AgeBesides(bool parts_went) {
+  KvBatch batch;
+  if (options_.retention_ms > 0) {
+    for (const uint64_t n : exemplars_.DropBefore(OldestAllowedMs())) {
+      batch.Delete(meta_, MetaKey('E', n));
+    }
+  }
+  if (parts_went) {
+    std::set<std::string, std::less<>> families;
+    // A damaged index hides names: better to keep too much.
+    if (FamiliesInUse(&families)) {
+      MutexLock lock(mutex_);
+      std::erase_if(metadata_, [&](const auto& entry) {
+        if (families.contains(entry.first)) return false;
+        batch.Delete(meta_, "N" + entry.first);
+        return true;
+      });
+    }
+  }
+  return WriteHead(&batch);
+}
+
+// The names of all metrics, and what they may be called as families.
+bool Store::FamiliesInUse(std::set<std::string, std::less<>>* out) const {
+  const auto add = [out](std::string_view name) {
+    out->emplace(name);
+    for (const std::string_view suffix :
+         {"_total", "_created", "_bucket", "_count", "_sum", "_gcount", "_gsum", "_info"}) {
+      if (name.ends_with(suffix)) out->emplace(name.substr(0, name.size() - suffix.size()));
+    }
+  };
+  for (const std::string& name : index_.Values(kMetricName)) add(name);
+  const ViewPtr v = view();
+  return std::all_of(v->parts.begin(), v->parts.end(),
+                     [&](const PartPtr& p) { return p->LabelValues(kMetricName, add).ok(); });
 }
 
 // ---- entry points

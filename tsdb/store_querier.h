@@ -2,6 +2,7 @@
 // values.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,7 +29,9 @@ class StoreQuerier : public Querier {
                                                const LabelQuery& query) const override;
   Result<std::vector<Labels>> Series(const LabelQuery& query) const override;
   Result<std::vector<SeriesExemplars>> Exemplars(const LabelQuery& query) const override {
-    return store_->exemplars_.Find(query);
+    LabelQuery kept = query;
+    kept.start_ms = std::max(kept.start_ms, oldest_ms_);
+    return store_->exemplars_.Find(kept);
   }
 
  private:

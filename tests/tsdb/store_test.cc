@@ -226,6 +226,44 @@ TEST_F(StoreTest, DropsPartsPastTheRetention) {
   EXPECT_EQ(db_->Stats().counters.parts_dropped_by_time, 1u);
 }
 
+TEST_F(StoreTest, ExemplarsAndMetadataGoWithTheSamples) {
+  const Labels old{{"__name__", "old_total"}}, kept{{"__name__", "kept_total"}};
+  const auto write = [&](const Labels& labels, const std::string& family, int64_t t_ms) {
+    WriteBatch b;
+    b.Add(Ref(labels), t_ms, 1);
+    b.exemplars.push_back({b.ref[0], {Labels{{"id", std::to_string(t_ms)}}, 1, t_ms}});
+    b.metadata.push_back({family, MetricType::kCounter, "help", ""});
+    ASSERT_TRUE(db_->Commit(b).ok());
+  };
+  const auto exemplars = [&] {
+    size_t n = 0;
+    const auto querier = db_->NewQuerier();
+    const auto found = (*querier)->Exemplars({});
+    EXPECT_TRUE(found.ok());
+    for (const auto& s : *found) n += s.exemplars.size();
+    return n;
+  };
+  write(old, "old", kNow);
+  write(kept, "kept", kNow);
+  EXPECT_EQ(exemplars(), 2u);
+  clock_.AdvanceMs(options_.retention_ms - kHour);
+  write(kept, "kept", clock_.WallMs());
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ(exemplars(), 3u);
+  EXPECT_EQ(db_->Metadata("").size(), 2u);
+  clock_.AdvanceMs(kHour + 1);
+  EXPECT_EQ(exemplars(), 1u);  // at once for queries
+  clock_.AdvanceMs(2 * kHour);
+  ASSERT_TRUE(db_->Maintain().ok());
+  ASSERT_EQ(db_->Metadata("").size(), 1u);
+  EXPECT_EQ(db_->Metadata("")[0].name, "kept");
+  // And from the disk: a longer retention does not bring them back.
+  options_.retention_ms *= 2;
+  Open();
+  EXPECT_EQ(exemplars(), 1u);
+  EXPECT_EQ(db_->Metadata("").size(), 1u);
+}
+
 TEST_F(StoreTest, DropsTheOldestPartsPastTheSizeLimit) {
   const Labels up{{"__name__", "up"}};
   Append(up, kNow - 5 * 24 * kHour, 1);
@@ -280,12 +318,17 @@ TEST_F(StoreTest, SnapshotIsAStoreOfItsOwn) {
   EXPECT_EQ(db_->Snapshot("../x").code(), StatusCode::kInvalidArgument);
   Append(up, kNow + 1, 3);
   db_.reset();
+  // To restore: copy it, and start on the copy. What it came from may be gone.
   const std::string home = options_.path;
-  options_.path = home + "/snapshots/s1";
+  options_.path = FreshDirectory("restored");
+  std::filesystem::copy(home + "/snapshots/s1", options_.path,
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::remove_all(home);
   Open();
   EXPECT_EQ(Select({})["up"], (Samples{{kNow - kHour, 1}, {kNow, 2}}));
-  db_.reset();
-  options_.path = home;
+  Append(up, kNow + 1, 4);
+  Open();
+  EXPECT_EQ(Select({})["up"].size(), 3u);
 }
 
 TEST_F(StoreTest, KeepsHistogramsStartTimesExemplarsAndMetadata) {
