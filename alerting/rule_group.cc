@@ -368,11 +368,14 @@ Status RuleGroup::Write(Rule* rule, std::vector<Sample> samples, int64_t t_ms) {
   }
   TRY_ASSIGN(const AppendResult result, env_->appender->Commit(batch));
   rule->series = std::move(written);
-  if (result.too_old + result.too_far_ahead + result.conflicting > 0) {
+  // Forgotten between Resolve and Commit: rare, and the next evaluation names the series again.
+  const uint64_t forgotten = result.unknown_ref.size() + result.unknown_histogram.size();
+  if (result.too_old + result.too_far_ahead + result.conflicting + forgotten > 0) {
     LogWarn("samples of a rule were refused", {{"rule", rule->config.name},
                                                {"too_old", result.too_old},
                                                {"too_far_ahead", result.too_far_ahead},
-                                               {"conflicting", result.conflicting}});
+                                               {"conflicting", result.conflicting},
+                                               {"forgotten", forgotten}});
   }
   return resolved;
 }

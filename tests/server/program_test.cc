@@ -258,5 +258,25 @@ TEST_F(ProgramTest, ChecksFilesWithPromtoolsExitCodes) {
   EXPECT_EQ(run({"--nonsense"}), 2);
 }
 
+TEST_F(ProgramTest, ImportsAndExportsText) {
+  const auto run = [&](const std::vector<std::string>& args) {
+    return Program(args, dir_ + "/log").Wait();
+  };
+  const std::string text = "# TYPE a gauge\na{b=\"c\"} 1 1600000000.5\n# EOF\n";
+  WriteFile("in.txt", text);
+  const std::string store = "--storage.tsdb.path=" + dir_ + "/imported";
+  EXPECT_EQ(run({"tsdb", "export", "openmetrics", dir_ + "/imported"}), 1);  // no store there
+  EXPECT_EQ(run({"tsdb", "import", "openmetrics", dir_ + "/in.txt", store}), 0);
+  EXPECT_EQ(run({"tsdb", "import", "openmetrics", dir_ + "/in.txt", store}), 0);
+  EXPECT_EQ(run({"tsdb", "verify", dir_ + "/imported"}), 0);
+  EXPECT_EQ(run({"tsdb", "export", "openmetrics", dir_ + "/imported", "-o", dir_ + "/out.txt"}), 0);
+  std::ifstream out(dir_ + "/out.txt");
+  EXPECT_EQ((std::string{std::istreambuf_iterator<char>(out), {}}), text);
+  WriteFile("in.txt", "a 1\n# EOF\n");
+  EXPECT_EQ(run({"tsdb", "import", "openmetrics", dir_ + "/in.txt", store}), 1);
+  EXPECT_EQ(run({"tsdb", "import", "json", dir_ + "/in.txt", store}), 2);
+  EXPECT_EQ(run({"tsdb", "undelete", dir_ + "/imported", "1"}), 1);
+}
+
 }  // namespace
 }  // namespace deckwatch::server
