@@ -244,6 +244,9 @@ Result<OpenedDatabase> OpenRocks(const std::string& path,
                                  FamilyKind (*kind_of)(std::string_view), OnDamage on_damage) {
   rocksdb::DBOptions db_options = DatabaseOptions();
   db_options.paranoid_checks = on_damage == OnDamage::kRefuse;
+  // To refuse, all files are opened now. Otherwise when they are wanted, and so many of them stay
+  // open: a store of years has more files than a process may commonly open (1,024).
+  db_options.max_open_files = on_damage == OnDamage::kRefuse ? -1 : 512;
   std::vector<std::string> names;
   if (std::filesystem::exists(path + "/CURRENT")) {
     TRY(FromRocks(rocksdb::DB::ListColumnFamilies(db_options, path, &names))

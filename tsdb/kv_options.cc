@@ -117,7 +117,6 @@ rocksdb::DBOptions DatabaseOptions() {
   o.atomic_flush = true;
   o.max_bgerror_resume_count = 0;  // 7.8 claims to have resumed when it has not: we reopen
   o.max_background_jobs = 2;
-  o.max_open_files = -1;
   o.max_file_opening_threads = 1;  // they are made anew for every family: dearer than our few files
   o.skip_stats_update_on_db_open = true;
   o.verify_sst_unique_id_in_manifest = false;  // ingested files have none
