@@ -292,6 +292,11 @@ Status RuleGroup::Alarm(Rule* rule, const query::QueryResult& result, int64_t ts
       instance.annotations.emplace_back(rule->config.annotations[i].first,
                                         rule->annotations[i].Expand(data, context));
     }
+    // An alert that is silent is worse than one that may be wrong, and says so.
+    if (result.incomplete) {
+      instance.annotations.emplace_back("incomplete", result.annotations.warnings.back());
+      std::ranges::sort(instance.annotations);
+    }
     if (!seen.emplace(builder.Build(), std::move(instance)).second) {
       return Status::InvalidArgument(
           "vector contains metrics with the same labelset after applying alert labels");

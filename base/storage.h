@@ -174,8 +174,8 @@ class SeriesSet {
   virtual size_t size() const = 0;
   virtual LabelsView LabelsAt(size_t i) const = 0;  // lives as long as the set
   // Replaces `out` by the samples of series i with start_ms <= t <= end_ms of the Select; may be
-  // empty. Corruption when stored bytes are damaged (the message names the range lost); `out` then
-  // holds what is left.
+  // empty. Where stored bytes are damaged, it holds what is left, and Querier::Losses says what is
+  // lost.
   virtual Status Read(size_t i, Columns* out) const = 0;
 
   // Reading a stretch of series costs less than reading them one by one. The defaults do just that.
@@ -213,6 +213,9 @@ class Querier {
   virtual Result<std::unique_ptr<SeriesSet>> Select(int64_t start_ms, int64_t end_ms,
                                                     const std::vector<Matcher>& matchers,
                                                     const SelectHints& hints) const = 0;
+  // What of all that this querier was asked for is known to be lost, as sentences that name the
+  // time. Ask after the last read; an answer is to be shown with them.
+  virtual std::vector<std::string> Losses() const { return {}; }
   // Sorted, without duplicates.
   virtual Result<std::vector<std::string>> LabelNames(const LabelQuery& query) const = 0;
   virtual Result<std::vector<std::string>> LabelValues(const std::string& name,

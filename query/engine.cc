@@ -170,6 +170,8 @@ class Run {
       TRY(EvaluateSteps(ctx, expr, cached->missing()[i], &pieces[i]));
     }
     Annotations annotations = ctx.annotations.Render(text_);
+    const std::vector<std::string> losses = ctx.querier.Losses();
+    annotations.warnings.insert(annotations.warnings.end(), losses.begin(), losses.end());
     const bool plain =
         annotations.warnings.empty() && annotations.infos.empty() && !budget_.saw_histograms();
     if (!plain && cached->steps_taken() > 0) {
@@ -179,6 +181,7 @@ class Run {
     std::vector<TraceNode> trace = std::move(out->trace);
     *out = cached->Join(std::move(pieces));
     out->annotations = std::move(annotations);
+    out->incomplete = !losses.empty();
     out->trace = std::move(trace);
     return {};
   }

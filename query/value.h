@@ -62,6 +62,7 @@ struct QueryResult {
   std::vector<ResultSeries>
       series;  // kVector (order as Prometheus gives it) and kMatrix (sorted by labels)
   Annotations annotations;
+  bool incomplete = false;  // samples that it asked for are lost; the warnings say which
   QueryStats stats;
   std::vector<TraceNode> trace;  // empty unless asked for
 };

@@ -82,6 +82,9 @@ void Federate(const ApiContext& c, const Request& request, Response* response) {
     const Status s = Collect(**querier, matchers, start_ms, end_ms, &samples);
     if (!s.ok()) return response->Text(500, s.message() + "\n");
   }
+  // A page has no place for a warning, and what is not on it counts as gone.
+  const std::vector<std::string> losses = (*querier)->Losses();
+  if (!losses.empty()) return response->Text(500, losses.front() + "\n");
   response->content_type = kPageContentType;
   response->body = Page(std::move(samples), c.external_labels());
 }

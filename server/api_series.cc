@@ -24,9 +24,11 @@ LabelQuery ReadLabelQuery(ParamReader* p, size_t* limit,
   return q;
 }
 
-ApiResult StringsData(Result<std::vector<std::string>> values, size_t limit) {
+ApiResult StringsData(const Querier& querier, Result<std::vector<std::string>> values,
+                      size_t limit) {
   if (!values.ok()) return ApiResult::FromStatus(values.status());
   ApiResult out;
+  out.annotations.warnings = querier.Losses();
   Truncate(&*values, limit, &out.annotations);
   JsonWriter w(&out.data);
   WriteStrings(&w, *values);
@@ -46,6 +48,7 @@ ApiResult Series(const ApiContext& c, const Request& request) {
   auto series = (*querier)->Series(q);
   if (!series.ok()) return ApiResult::FromStatus(series.status());
   ApiResult out;
+  out.annotations.warnings = (*querier)->Losses();
   Truncate(&*series, limit, &out.annotations);
   out.data = "[";
   for (const Labels& l : *series) {
@@ -67,7 +70,7 @@ ApiResult LabelNames(const ApiContext& c, const Request& request) {
   if (!p.ok()) return p.error();
   const auto querier = c.db->NewQuerier();
   if (!querier.ok()) return ApiResult::FromStatus(querier.status());
-  return StringsData((*querier)->LabelNames(q), limit);
+  return StringsData(**querier, (*querier)->LabelNames(q), limit);
 }
 
 void AppendUtf8(uint32_t rune, std::string* out) {
@@ -124,7 +127,7 @@ ApiResult LabelValues(const ApiContext& c, const Request& request) {
   if (!p.ok()) return p.error();
   const auto querier = c.db->NewQuerier();
   if (!querier.ok()) return ApiResult::FromStatus(querier.status());
-  return StringsData((*querier)->LabelValues(name, q), limit);
+  return StringsData(**querier, (*querier)->LabelValues(name, q), limit);
 }
 
 ApiResult Metadata(const ApiContext& c, const Request& request) {

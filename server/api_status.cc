@@ -91,6 +91,14 @@ ApiResult Tsdb(const ApiContext& c, const Request& request) {
   w.Key("index").Uint(stats.memory.index).Key("windows").Uint(stats.memory.windows);
   w.Key("blocks").Uint(stats.memory.blocks).Key("selections").Uint(stats.memory.selections);
   w.Key("writeBuffers").Uint(stats.memory.write_buffers).EndObject();
+  w.Key("lostRanges").BeginArray();
+  for (const tsdb::Loss& loss : c.db->Losses()) {
+    w.BeginObject().Key("minTime").Int(loss.min_ms).Key("maxTime").Int(loss.max_ms);
+    w.Key("found").Int(loss.found_ms).Key("what").String(loss.what);
+    w.Key("firstMetric").String(loss.first_metric).Key("lastMetric").String(loss.last_metric);
+    w.EndObject();
+  }
+  w.EndArray();
   w.EndObject();
   return out;
 }

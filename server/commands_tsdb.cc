@@ -147,6 +147,12 @@ Status Verify(const std::string& dir) {
   return {};
 }
 
+Status Repair(const std::string& dir) {
+  ProgressLine line;
+  return tsdb::Repair(
+      dir, [&](double done) { line.Show(done); }, std::cout);
+}
+
 Status Run(const ToolCommand& command) {
   const auto format = command.json ? tsdb::OutputFormat::kJson : tsdb::OutputFormat::kText;
   const std::string& dir = command.args[0];
@@ -154,6 +160,7 @@ Status Run(const ToolCommand& command) {
   if (command.name == "tsdb export") return Export(command);
   if (command.name == "tsdb list") return tsdb::List(dir, format, std::cout);
   if (command.name == "tsdb verify") return Verify(dir);
+  if (command.name == "tsdb repair") return Repair(dir);
   if (command.name == "tsdb deletes") return tsdb::Deletes(dir, format, std::cout);
   if (command.name == "tsdb undelete") return tsdb::Undelete(dir, command.id);
   return tsdb::Analyze(dir, format, static_cast<size_t>(command.limit), std::cout);

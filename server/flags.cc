@@ -318,6 +318,7 @@ class ToolApp {
     analyze->add_option("--limit", tool_->limit, "Entries of each list");
     Json(Store(tsdb, "list", "Its parts"));
     Store(tsdb, "verify", "Read back every byte");
+    Store(tsdb, "repair", "Write anew what is damaged, and say what is lost");
     Json(Store(tsdb, "deletes", "Deletes whose samples are still on the disk"));
     CLI::App* undelete = Store(tsdb, "undelete", "Undo a delete of the last 24 hours");
     undelete->add_option("ID", tool_->id, "Its number, as `tsdb deletes` shows it")->required();

@@ -107,6 +107,15 @@ void WriteStore(const tsdb::DbStats& s, PageWriter* w) {
   w->Counter("deckwatch_tsdb_reopens_total", "Reopenings of the store after an I/O error.",
              Number(c.reopens));
   w->Counter("deckwatch_tsdb_corruptions_total", "Damaged blocks met.", Number(c.corruptions));
+  w->Gauge("deckwatch_tsdb_lost_ranges", "Ranges of time in which samples are known to be lost.",
+           Number(s.losses));
+  w->Counter("deckwatch_tsdb_scrub_bytes_total", "Bytes read back in search of damage.",
+             Number(s.scrub_bytes));
+  w->Counter("deckwatch_tsdb_scrub_rounds_total", "How often everything was read back.",
+             Number(s.scrub_rounds));
+  w->Gauge("deckwatch_tsdb_scrub_last_round_timestamp_seconds",
+           "When everything had last been read back; 0: not since the start.",
+           static_cast<double>(s.scrub_finished_ms) / 1000);
   w->Gauge("deckwatch_tsdb_takes_samples",
            "0 after an error of the log, and while the disk or the memory is full.",
            s.takes_samples ? 1 : 0);

@@ -30,6 +30,7 @@
 #include "base/status.h"
 #include "base/storage.h"
 #include "tsdb/disk_guard.h"
+#include "tsdb/losses.h"
 
 namespace deckwatch::tsdb {
 
@@ -102,6 +103,10 @@ struct DbStats {
   bool takes_samples = true;     // false: after an error of the log, for a full disk or memory
   bool disk_is_low = false;      // merges wait
   uint64_t disk_free_bytes = 0;  // when last measured; 0 without a ballast
+  uint64_t losses = 0;           // ranges of time known to be lost
+  uint64_t scrub_bytes = 0;      // read in the background, looking for damage
+  uint64_t scrub_rounds = 0;     // how often all was read
+  int64_t scrub_finished_ms = 0;
 };
 
 struct NameCount {
@@ -138,8 +143,9 @@ class History;
 class Db : public Appender, public Queryable, public StateStore {
  public:
   // Opens or creates the store. Ready to append and answer on return. Unavailable when another
-  // process holds it; Io when the directory cannot be written. A damaged part does not keep it from
-  // opening: what is lost is reported by the reads that meet it.
+  // process holds it; Io when the directory cannot be written. Damaged files do not keep it from
+  // opening: what is lost is reported by Losses and by the reads that meet it, and the files go to
+  // <path>/lost.
   static Result<std::unique_ptr<Db>> Open(const DbOptions& options);
 
   // ---- Maintenance, all safe beside reads and writes
@@ -168,6 +174,9 @@ class Db : public Appender, public Queryable, public StateStore {
   virtual Status StoreHistory(History* history, const Progress& progress, AppendResult* result) = 0;
   // Reads back every byte, checking checksums and structure; the first damage found is the error.
   virtual Status Verify(const std::function<void(double done)>& progress) const = 0;
+  // Reads back every byte as well, and writes anew what is damaged without what cannot be read;
+  // that is then among the Losses.
+  virtual Status Repair(const std::function<void(double done)>& progress) = 0;
 
   // ---- What is in it
   virtual DbStats Stats() const = 0;
@@ -183,6 +192,8 @@ class Db : public Appender, public Queryable, public StateStore {
     std::string level;  // "window", "2h", "day", "range"
   };
   virtual std::vector<PartInfo> Parts() const = 0;
+  // What was stored and cannot be read any more, as far as it is known.
+  virtual std::vector<Loss> Losses() const = 0;
 
   struct DeleteInfo {
     uint64_t id = 0;

@@ -11,6 +11,8 @@
 #include <rocksdb/utilities/checkpoint.h>
 
 #include "base/mutex.h"
+#include "tsdb/kv_log.h"
+#include "tsdb/kv_mirror.h"
 #include "tsdb/kv_options.h"
 
 namespace deckwatch::tsdb {
@@ -41,6 +43,7 @@ size_t BlockCache::UsedBytes() const {
 // The open database, shared by all that point into it, which keep it open. Whoever uses `db` or a
 // handle is inside meanwhile; Reopen replaces them while nobody is.
 struct Database {
+  std::unique_ptr<rocksdb::WalFilter> filter;
   std::unique_ptr<rocksdb::DB> db;  // null: could not be opened again
   std::atomic<bool> failed{false};
 
@@ -232,54 +235,14 @@ Result<uint64_t> SstWriter::Finish() {
   return info.file_size;
 }
 
-namespace {
-
-struct OpenedDatabase {
-  std::unique_ptr<rocksdb::DB> db;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-};
-
-Result<OpenedDatabase> OpenRocks(const std::string& path,
-                                 const std::shared_ptr<rocksdb::Cache>& cache,
-                                 FamilyKind (*kind_of)(std::string_view), OnDamage on_damage) {
-  rocksdb::DBOptions db_options = DatabaseOptions();
-  db_options.paranoid_checks = on_damage == OnDamage::kRefuse;
-  // To refuse, all files are opened now. Otherwise when they are wanted, and so many of them stay
-  // open: a store of years has more files than a process may commonly open (1,024).
-  db_options.max_open_files = on_damage == OnDamage::kRefuse ? -1 : 512;
-  std::vector<std::string> names;
-  if (std::filesystem::exists(path + "/CURRENT")) {
-    TRY(FromRocks(rocksdb::DB::ListColumnFamilies(db_options, path, &names))
-            .Annotate("open " + path));
-  } else {
-    names.push_back(rocksdb::kDefaultColumnFamilyName);
-  }
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (const std::string& name : names) {
-    descriptors.emplace_back(name, FamilyOptions(kind_of(name), cache));
-  }
-  OpenedDatabase opened;
-  rocksdb::DB* raw = nullptr;
-  const auto s = rocksdb::DB::Open(db_options, path, descriptors, &opened.handles, &raw);
-  if (!s.ok()) {
-    if (s.ToString().find("LOCK") != std::string::npos &&
-        s.ToString().find("lock") != std::string::npos) {
-      return Status::Unavailable("open " + path + ": another process holds it (" + s.ToString() +
-                                 ")");
-    }
-    return FromRocks(s).Annotate("open " + path);
-  }
-  opened.db.reset(raw);
-  return opened;
-}
-
-}  // namespace
-
 struct Kv::Impl {
   std::string path;
   std::shared_ptr<BlockCache> cache;
   FamilyKind (*kind_of)(std::string_view) = nullptr;
   OnDamage on_damage = OnDamage::kRefuse;
+  Quarantine* quarantine = nullptr;
+  std::unique_ptr<LogMark> mark;
+  uint64_t lost_writes = 0;
   std::shared_ptr<Database> database = std::make_shared<Database>();
   mutable Mutex mutex;
   std::vector<FamilyPtr> families GUARDED_BY(mutex);
@@ -290,8 +253,16 @@ struct Kv::Impl {
 
 // Alone in the database, or before anybody else knows it.
 Status Kv::Impl::Open() {
+  TRY(MendManifest(path, quarantine));
   TRY_ASSIGN(OpenedDatabase opened, OpenRocks(path, cache->impl_->cache, kind_of, on_damage));
+  database->filter = std::move(opened.filter);
   database->db = std::move(opened.db);
+  const uint64_t sequence = database->db->GetLatestSequenceNumber();
+  if (mark == nullptr) {  // opened for the first time: afterwards, memory knows what is lost
+    mark = std::make_unique<LogMark>(path);
+    lost_writes = std::max(mark->Read().value_or(0), sequence) - sequence;
+  }
+  mark->Write(sequence);
   MutexLock lock(mutex);
   std::vector<FamilyPtr> found;
   for (rocksdb::ColumnFamilyHandle* handle : opened.handles) {
@@ -313,7 +284,8 @@ Kv::Kv(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Kv::~Kv() = default;
 
 Result<std::unique_ptr<Kv>> Kv::Open(const std::string& path, std::shared_ptr<BlockCache> cache,
-                                     FamilyKind (*kind_of)(std::string_view), OnDamage on_damage) {
+                                     FamilyKind (*kind_of)(std::string_view), OnDamage on_damage,
+                                     Quarantine* quarantine) {
   std::error_code ec;
   std::filesystem::create_directories(path, ec);
   if (ec) return Status::Io("create directory " + path + ": " + ec.message());
@@ -322,11 +294,12 @@ Result<std::unique_ptr<Kv>> Kv::Open(const std::string& path, std::shared_ptr<Bl
   impl->cache = std::move(cache);
   impl->kind_of = kind_of;
   impl->on_damage = on_damage;
+  impl->quarantine = quarantine;
   TRY(impl->Open());
   return std::unique_ptr<Kv>(new Kv(std::move(impl)));
 }
 
-Status Kv::Reopen() {
+Status Kv::Reopen(OnDamage on_damage) {
   // Let go of after the database is unlocked: the last holder of a family enters it.
   std::vector<FamilyPtr> alive;
   {
@@ -344,6 +317,7 @@ Status Kv::Reopen() {
     f->handle = nullptr;
   }
   d.db.reset();
+  impl_->on_damage = on_damage;
   const Status s = impl_->Open();
   d.failed = !s.ok();
   d.Unlock();
@@ -352,6 +326,10 @@ Status Kv::Reopen() {
 
 bool Kv::failed() const {
   return impl_->database->failed;
+}
+
+uint64_t Kv::lost_writes() const {
+  return impl_->lost_writes;
 }
 
 std::vector<FamilyPtr> Kv::Families() const {
@@ -395,13 +373,18 @@ Status Kv::Write(KvBatch* batch, bool sync) {
   if (failed()) return Closed(impl_->path);
   rocksdb::WriteOptions o;
   o.sync = sync;
-  return impl_->database->Written(inside.db()->Write(o, &batch->impl_->batch));
+  TRY(impl_->database->Written(inside.db()->Write(o, &batch->impl_->batch)));
+  if (sync) impl_->mark->Write(inside.db()->GetLatestSequenceNumber());
+  return {};
 }
 
 Status Kv::SyncLog() {
   const Inside inside(impl_->database);
   if (failed()) return Closed(impl_->path);  // a second fsync would lie
-  return impl_->database->Written(inside.db()->SyncWAL());
+  const uint64_t sequence = inside.db()->GetLatestSequenceNumber();
+  TRY(impl_->database->Written(inside.db()->SyncWAL()));
+  impl_->mark->Write(sequence);
+  return {};
 }
 
 Result<KvValue> Kv::Get(const FamilyPtr& family, std::string_view key) const {
@@ -413,6 +396,9 @@ Result<KvValue> Kv::Get(const FamilyPtr& family, std::string_view key) const {
 
 std::unique_ptr<KvIterator> Kv::NewIterator(const FamilyPtr& family, bool sequential) const {
   rocksdb::ReadOptions o;
+  // There are none. And 7.8, looking for them where one file ends, forgets the error of the next
+  // one: an iterator would end there as if nothing followed.
+  o.ignore_range_deletions = true;
   if (sequential) {
     o.readahead_size = 1 << 20;
     o.fill_cache = false;
@@ -464,6 +450,18 @@ uint64_t Kv::FileBytes(const FamilyPtr& family) const {
   if (family->handle == nullptr) return n;
   inside.db()->GetIntProperty(family->handle, rocksdb::DB::Properties::kTotalSstFilesSize, &n);
   return n;
+}
+
+std::vector<std::string> Kv::Files(const FamilyPtr& family) const {
+  const Inside inside(impl_->database);
+  std::vector<std::string> out;
+  if (family->handle == nullptr) return out;
+  rocksdb::ColumnFamilyMetaData meta;
+  inside.db()->GetColumnFamilyMetaData(family->handle, &meta);
+  for (const auto& level : meta.levels) {
+    for (const auto& file : level.files) out.push_back(file.db_path + file.name);
+  }
+  return out;
 }
 
 uint64_t Kv::LogBytes() const {

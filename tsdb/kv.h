@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "tsdb/quarantine.h"
 
 namespace deckwatch::tsdb {
 
@@ -36,7 +37,8 @@ enum class FamilyKind {
   kPart,   // filled by Ingest only
 };
 
-// Whether a database with damaged files opens; reads then meet the damage.
+// Whether a database with damaged files opens; reads then meet the damage, and nothing is
+// compacted.
 enum class OnDamage { kRefuse, kOpen };
 
 class Family;
@@ -116,18 +118,21 @@ class SstWriter {
 class Kv {
  public:
   // Creates the directory when missing. `kind_of` names the kind of each family found. Unavailable
-  // when another process holds the database.
+  // when another process holds the database. Damaged copies of what is kept twice go to
+  // `quarantine`, which outlives this object.
   static Result<std::unique_ptr<Kv>> Open(const std::string& path,
                                           std::shared_ptr<BlockCache> cache,
                                           FamilyKind (*kind_of)(std::string_view family),
-                                          OnDamage on_damage);
+                                          OnDamage on_damage, Quarantine* quarantine);
   ~Kv();
 
   // Closes the database, whatever state an error left it in, and opens it again, reading its log.
   // Families stay valid; those that were dropped, or that the disk does not know, answer
   // Unavailable from then on. Waits for iterators and values to go, and others wait for it; on
   // error everything answers Unavailable until the next try.
-  Status Reopen();
+  Status Reopen(OnDamage on_damage);
+  // How many writes the log had safely and had no more at Open: puts and deletes, the last ones.
+  uint64_t lost_writes() const;
   // A write, an fsync or a change of families failed: all of them answer Unavailable until Reopen.
   // Reading goes on.
   bool failed() const;
@@ -153,6 +158,7 @@ class Kv {
   Status VerifyChecksums() const;
 
   uint64_t FileBytes(const FamilyPtr& family) const;
+  std::vector<std::string> Files(const FamilyPtr& family) const;  // paths
   uint64_t LogBytes() const;
   uint64_t MemoryBytes() const;  // write buffers and table readers
 

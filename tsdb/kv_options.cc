@@ -2,11 +2,14 @@
 
 #include <cstdarg>
 #include <cstdio>
+#include <filesystem>
 
 #include <rocksdb/file_system.h>
 #include <rocksdb/slice_transform.h>
 
 #include "base/log.h"
+#include "tsdb/kv_log.h"
+#include "tsdb/kv_mirror.h"
 
 namespace deckwatch::tsdb {
 
@@ -60,6 +63,7 @@ std::shared_ptr<rocksdb::Logger> NewRocksLog() {
 Status FromRocks(const rocksdb::Status& s) {
   if (s.ok()) return {};
   const std::string text = s.ToString();
+  if (s.IsPathNotFound()) return Status::Corruption(text);  // a file that should be there
   if (s.IsNotFound()) return Status::NotFound(text);
   if (s.IsCorruption()) return Status::Corruption(text);
   if (s.IsNoSpace()) return Status::Unavailable(text);
@@ -105,6 +109,8 @@ rocksdb::ColumnFamilyOptions FamilyOptions(FamilyKind kind,
   return o;
 }
 
+namespace {
+
 rocksdb::DBOptions DatabaseOptions() {
   rocksdb::DBOptions o;
   o.env = FilesEnv();
@@ -119,12 +125,52 @@ rocksdb::DBOptions DatabaseOptions() {
   o.max_background_jobs = 2;
   o.max_file_opening_threads = 1;  // they are made anew for every family: dearer than our few files
   o.skip_stats_update_on_db_open = true;
-  o.verify_sst_unique_id_in_manifest = false;  // ingested files have none
+  o.verify_sst_unique_id_in_manifest = true;  // a file under the name of another is damage
   o.skip_checking_sst_file_sizes_on_db_open = true;
   o.info_log = NewRocksLog();
   o.stats_dump_period_sec = 0;
   o.stats_persist_period_sec = 0;
+  o.env = MirroringEnv();
   return o;
+}
+
+}  // namespace
+
+Result<OpenedDatabase> OpenRocks(const std::string& path,
+                                 const std::shared_ptr<rocksdb::Cache>& cache,
+                                 FamilyKind (*kind_of)(std::string_view), OnDamage on_damage) {
+  rocksdb::DBOptions db_options = DatabaseOptions();
+  db_options.paranoid_checks = on_damage == OnDamage::kRefuse;
+  // To refuse, all files are opened now. Otherwise when they are wanted, and so many of them stay
+  // open: a store of years has more files than a process may commonly open (1,024).
+  db_options.max_open_files = on_damage == OnDamage::kRefuse ? -1 : 512;
+  OpenedDatabase opened;
+  if (on_damage == OnDamage::kOpen) opened.filter = std::make_unique<StopAtHole>();
+  db_options.wal_filter = opened.filter.get();
+  std::vector<std::string> names;
+  if (std::filesystem::exists(path + "/CURRENT")) {
+    TRY(FromRocks(rocksdb::DB::ListColumnFamilies(db_options, path, &names))
+            .Annotate("open " + path));
+  } else {
+    names.push_back(rocksdb::kDefaultColumnFamilyName);
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : names) {
+    descriptors.emplace_back(name, FamilyOptions(kind_of(name), cache));
+    descriptors.back().options.disable_auto_compactions |= on_damage == OnDamage::kOpen;
+  }
+  rocksdb::DB* raw = nullptr;
+  const auto s = rocksdb::DB::Open(db_options, path, descriptors, &opened.handles, &raw);
+  if (!s.ok()) {
+    if (s.ToString().find("LOCK") != std::string::npos &&
+        s.ToString().find("lock") != std::string::npos) {
+      return Status::Unavailable("open " + path + ": another process holds it (" + s.ToString() +
+                                 ")");
+    }
+    return FromRocks(s).Annotate("open " + path);
+  }
+  opened.db.reset(raw);
+  return opened;
 }
 
 }  // namespace deckwatch::tsdb

@@ -30,8 +30,9 @@ Result<PartMeta> PartMeta::Decode(std::string_view data) {
   uint8_t level = 0;
   if (!in.GetVarint(&version)) return Status::Corruption("part meta is empty");
   if (version != kPartVersion) {
-    return Status::Corruption("part format version " + std::to_string(version) +
-                              " is not known; this program reads " + std::to_string(kPartVersion));
+    return Status::InvalidArgument("part format version " + std::to_string(version) +
+                                   " is not known; this program reads " +
+                                   std::to_string(kPartVersion));
   }
   in.GetByte(&level);
   in.GetSignedVarint(&m.min_ms);

@@ -123,9 +123,10 @@ bool DecodeHistogramColumn(Reader* in, uint64_t n, size_t first, size_t count,
 Status PartReader::Damaged(std::string_view what, const Status& cause) const {
   if (cause.code() == StatusCode::kUnavailable) return cause;  // not damaged: not now
   const std::string reason = cause.ok() ? "" : " (" + cause.message() + ")";
-  return Status::Corruption("part " + std::to_string(id_) + " (" + FormatRfc3339Ms(meta_.min_ms) +
-                            " to " + FormatRfc3339Ms(meta_.max_ms) + "): " + std::string(what) +
-                            " is damaged" + reason);
+  const std::string name = "part " + std::to_string(id_) + " (" + FormatRfc3339Ms(meta_.min_ms) +
+                           " to " + FormatRfc3339Ms(meta_.max_ms) + "): " + std::string(what);
+  if (cause.code() == StatusCode::kIo) return Status::Io(name + " cannot be read" + reason);
+  return Status::Corruption(name + " is damaged" + reason);
 }
 
 // ---- index
@@ -422,6 +423,19 @@ Status PartReader::Decode(std::string_view entry, uint32_t ordinal, Span* span,
     return damaged();
   }
   return {};
+}
+
+Status PartReader::Check(std::string* key, int64_t* bytes) const {
+  const auto it = NewSequentialIterator();
+  for (it->Seek(*key); it->Valid(); it->Next()) {
+    if (*bytes <= 0) {
+      key->assign(it->key());
+      return {};
+    }
+    *bytes -= static_cast<int64_t>(it->key().size() + it->value().size());
+  }
+  key->clear();
+  return it->status().ok() ? Status() : Damaged("a block", it->status());
 }
 
 Status PartReader::Verify() const {

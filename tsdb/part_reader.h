@@ -147,6 +147,9 @@ class PartReader : public PostingsSource {
     return kv_->NewIterator(family_, true);
   }
 
+  // Reads the entries from `*key` on while `*bytes` last, and takes their size from `*bytes`.
+  // `*key` is then where to go on; empty: at the end. Finds damaged blocks, no more.
+  Status Check(std::string* key, int64_t* bytes) const;
   // Reads everything and checks that it fits together.
   Status Verify() const;
 

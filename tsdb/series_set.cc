@@ -7,9 +7,14 @@
 
 namespace deckwatch::tsdb {
 
-StoreSeriesSet::StoreSeriesSet(const Store* store, ViewPtr view, Range range,
-                               SelectionPtr selection, const std::vector<PartPtr>& parts)
-    : store_(store), view_(std::move(view)), range_(range), selection_(std::move(selection)) {
+StoreSeriesSet::StoreSeriesSet(const Store* store, ViewPtr view, std::shared_ptr<LossNotes> lost,
+                               Range range, SelectionPtr selection,
+                               const std::vector<PartPtr>& parts)
+    : store_(store),
+      view_(std::move(view)),
+      lost_(std::move(lost)),
+      range_(range),
+      selection_(std::move(selection)) {
   for (const PartPtr& part : parts) {
     Place place{part, {}};
     for (const TombstonePtr& t : view_->tombstones) {
@@ -28,6 +33,9 @@ StoreSeriesSet::StoreSeriesSet(const Store* store, ViewPtr view, Range range,
   for (size_t w = 0; w < per_group; ++w) {
     for (const uint32_t g : groups) {
       const GroupWindow* group = view_->windows[w]->FindGroup(g);
+      if (view_->windows[w]->IsUnread(g)) {
+        lost_->Add("rows of an open window cannot be read at the moment");
+      }
       if (group != nullptr && group->min_ms() <= range_.end_ms &&
           range_.start_ms <= group->max_ms()) {
         windows_[g * per_group + w] = group;
@@ -60,8 +68,9 @@ class StoreSeriesSet::Reader {
   // What cannot be read is left out of `out`.
   Status Read(size_t i, Columns* out) {
     const Status s = set_.range_.latest_only ? ReadLatest(i, out) : ReadAll(i, out);
-    if (!s.ok()) set_.store_->ReportCorruption(s);
-    return s;
+    if (!IsUnreadable(s)) return s;
+    set_.lost_->Add(s.message());
+    return {};
   }
 
  private:
@@ -109,6 +118,7 @@ StoreSeriesSet::Cursor& StoreSeriesSet::Reader::CursorOf(const Source& source) {
 Status StoreSeriesSet::Reader::ReadPart(size_t i, const Source& source, Columns* out) {
   Cursor& cursor = CursorOf(source);
   const Status s = cursor.at.Read(source.first, &cursor.span, out);
+  if (!s.ok()) set_.store_->Suspect(*set_.places_[source.place].part, s);
   for (const TombstonePtr& t : set_.places_[source.place].hidden) {
     if (!out->empty() && MatchesAll(t->matchers, set_.LabelsAt(i))) {
       CutRange(t->start_ms, t->end_ms, out);

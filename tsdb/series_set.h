@@ -19,8 +19,9 @@ class StoreSeriesSet : public SeriesSet {
     bool latest_only = false;
   };
   // `parts`: what the places of `selection` are; null: the open windows of `view`.
-  StoreSeriesSet(const Store* store, ViewPtr view, Range range, SelectionPtr selection,
-                 const std::vector<PartPtr>& parts);
+  // What cannot be read goes to `lost`.
+  StoreSeriesSet(const Store* store, ViewPtr view, std::shared_ptr<LossNotes> lost, Range range,
+                 SelectionPtr selection, const std::vector<PartPtr>& parts);
 
   size_t size() const override { return selection_->size(); }
   LabelsView LabelsAt(size_t i) const override { return selection_->LabelsAt(i); }
@@ -44,6 +45,7 @@ class StoreSeriesSet : public SeriesSet {
 
   const Store* const store_;
   const ViewPtr view_;
+  const std::shared_ptr<LossNotes> lost_;
   const Range range_;
   const SelectionPtr selection_;
   std::vector<Place> places_;

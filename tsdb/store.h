@@ -1,6 +1,7 @@
 // The one implementation of Db. The files: store_open.cc (start, recovery), store_write.cc
 // (commit), store_read.cc (queriers), store_maintain.cc (seal, merge, retention), store_delete.cc,
-// store_history.cc (import), store_recover.cc (after an error of the disk), store_stats.cc.
+// store_history.cc (import), store_recover.cc (after an error of the disk), store_damage.cc,
+// store_scrub.cc, store_stats.cc.
 //
 // Locks, in the order in which they are taken:
 //   maintenance_turn_   one seal, merge or delete at a time; held across their I/O
@@ -14,6 +15,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -28,11 +30,14 @@
 #include "tsdb/exemplars.h"
 #include "tsdb/history.h"
 #include "tsdb/kv.h"
+#include "tsdb/losses.h"
 #include "tsdb/memory_budget.h"
 #include "tsdb/part_reader.h"
 #include "tsdb/planner.h"
+#include "tsdb/quarantine.h"
 #include "tsdb/selection.h"
 #include "tsdb/series_index.h"
+#include "tsdb/twin.h"
 #include "tsdb/window.h"
 
 namespace deckwatch::tsdb {
@@ -77,12 +82,14 @@ class Store : public Db {
   Result<std::unique_ptr<History>> NewHistory(size_t memory_bytes) override;
   Status StoreHistory(History* history, const Progress& progress, AppendResult* result) override;
   Status Verify(const std::function<void(double)>& progress) const override;
+  Status Repair(const std::function<void(double)>& progress) override;
 
   DbStats Stats() const override;
   Cardinality TopCardinality(size_t limit) const override { return index_.Top(limit); }
   Result<BytesByClass> Bytes() const override;
   std::vector<MetricMetadata> Metadata(std::string_view name) const override;
   std::vector<PartInfo> Parts() const override;
+  std::vector<Loss> Losses() const override { return losses_.All(); }
   std::vector<DeleteInfo> Deletes() const override;
 
  private:
@@ -105,15 +112,36 @@ class Store : public Db {
 
   // ---- store_open.cc
   Status OpenDatabases();
-  Status OpenHead();
   Status LoadMeta();
+  Status LoadMetaRow(std::string_view row_key, std::string_view row_value,
+                     const std::map<std::string, FamilyPtr>& families, View* loaded)
+      REQUIRES(mutex_);
   Status DropOrphans();
-  Status LoadRegistry();
   void PrepareWindows();
-  void ReadRows(const Window& window, uint64_t group_key, GroupWindow* out) const;
+  bool ReadRows(Window* window, uint64_t group_key, GroupWindow* out) const;
   void RunLog(std::stop_token stop);
   void RunMaintenance(std::stop_token stop);
   void SyncLog();
+  // ---- store_damage.cc
+  void AddLoss(int64_t min_ms, int64_t max_ms, std::string what) const;
+  void AddLoss(Loss loss) const;
+  void SaveLosses(KvBatch* batch);
+  Status OpenHead();
+  Status AdoptFamilies(View* loaded) REQUIRES(mutex_);
+  Status LoadRegistry();
+  void LoseRows(const Window& window, const std::string& why) const;
+  Status LoseEndOfLog();
+  Result<FamilyPtr> FindLostPart(uint64_t number, const PartMeta& meta);
+  Status HealHead();
+  Status RebuildRegistry();
+  Status HealTwins();
+  void Suspect(const PartReader& part, const Status& status) const;
+  Status MendSuspects() REQUIRES(maintenance_turn_);
+  Status Salvage(const PartPtr& part, const std::string& why) REQUIRES(maintenance_turn_);
+  // ---- store_scrub.cc
+  Status ScrubDue() REQUIRES(maintenance_turn_);
+  Status Scrub(int64_t bytes) REQUIRES(maintenance_turn_);
+  Status FinishScrubRound() REQUIRES(maintenance_turn_);
   // ---- store_write.cc
   Status CollectPending(const WriteBatch& batch, std::vector<Pending>* pending,
                         AppendResult* result);
@@ -155,6 +183,7 @@ class Store : public Db {
   Status ApplyRetention() REQUIRES(maintenance_turn_);
   Status AgeBesides(bool parts_went) REQUIRES(maintenance_turn_);
   bool FamiliesInUse(std::set<std::string, std::less<>>* out) const;
+  bool ClockIsTrusted() REQUIRES(maintenance_turn_);
   Status DropParts(const std::vector<PartPtr>& gone) REQUIRES(maintenance_turn_);
   // ---- store_history.cc
   Status StoreBucket(const History& history, const History::Bucket& bucket, AppendResult* result)
@@ -190,7 +219,13 @@ class Store : public Db {
   DiskGuard disk_;
   std::shared_ptr<BlockCache> cache_;
   std::unique_ptr<Kv> head_, parts_;
-  FamilyPtr meta_, series_, state_;
+  Twin meta_, state_;
+  FamilyPtr series_;
+  mutable Quarantine quarantine_;
+  mutable LossBook losses_;
+  // What was met while opening; settled before anybody else sees the store.
+  std::string lost_parts_;  // the folder of a parts database that could not be opened
+  bool head_is_damaged_ = false, head_is_new_ = false, registry_is_damaged_ = false;
   SeriesIndex index_;
   mutable SelectionCache selections_;
   mutable BytesCache<TextList> texts_;
@@ -205,13 +240,30 @@ class Store : public Db {
   std::set<uint64_t> unmergeable_ GUARDED_BY(maintenance_turn_);  // damaged, left as they are
   bool idle_is_due_ GUARDED_BY(maintenance_turn_) = false;        // RemoveIdleSeries is
 
+  struct ClockWatch {
+    std::optional<int64_t> offset_ms;  // wall less monotonic time, when last looked at
+    std::optional<int64_t> leapt_ms;   // monotonic time of a leap that is not trusted yet
+    int64_t before_ms = 0;             // the offset before it
+  };
+  ClockWatch clock_ GUARDED_BY(maintenance_turn_);
+  struct ScrubPlace {
+    int64_t at_ms = 0;        // monotonic, of the last step
+    double credit_bytes = 0;  // due, and not read yet
+    uint64_t part = 0;        // the next one, or one of a greater number
+    std::string key;          // where to go on in it
+  };
+  ScrubPlace scrub_ GUARDED_BY(maintenance_turn_);
+  std::atomic<uint64_t> scrub_bytes_{0}, scrub_rounds_{0};
+  std::atomic<int64_t> scrub_finished_ms_{0};
+
   Mutex turns_mutex_;
   std::vector<std::unique_ptr<Mutex>> turns_ GUARDED_BY(turns_mutex_);
   Mutex create_turn_;
 
   mutable Mutex mutex_;
   ViewPtr view_ GUARDED_BY(mutex_);
-  std::vector<WindowPtr> open_ GUARDED_BY(mutex_);  // those of the view that take samples
+  mutable std::vector<WindowPtr> open_ GUARDED_BY(mutex_);  // those of the view that take samples
+  mutable std::set<uint64_t> suspects_ GUARDED_BY(mutex_);  // parts whose damage a read met
   uint64_t next_window_ GUARDED_BY(mutex_) = 1;
   uint64_t next_part_ GUARDED_BY(mutex_) = 1;
   uint64_t next_tombstone_ GUARDED_BY(mutex_) = 1;
@@ -225,6 +277,7 @@ class Store : public Db {
 };
 
 // The families' names and the keys of meta (docs/formats.md).
+FamilyKind HeadKind(std::string_view family);
 std::string NumberedName(std::string_view prefix, uint64_t number);
 bool ParseNumberedName(std::string_view name, std::string_view prefix, uint64_t* number);
 std::string MetaKey(char kind, uint64_t number);

@@ -29,7 +29,7 @@ Status Store::PutTombstone(TombstonePtr tombstone) {
   std::string value;
   tombstone->EncodeTo(&value);
   KvBatch batch;
-  batch.Put(meta_, MetaKey('T', tombstone->id), value);
+  meta_.Put(&batch, MetaKey('T', tombstone->id), value);
   TRY(WriteHead(&batch));
   TRY(head_->SyncLog());
   MutexLock lock(mutex_);
@@ -43,7 +43,7 @@ Status Store::PutTombstone(TombstonePtr tombstone) {
 Status Store::DropTombstones(const std::vector<TombstonePtr>& gone) {
   if (gone.empty()) return {};
   KvBatch batch;
-  for (const TombstonePtr& t : gone) batch.Delete(meta_, MetaKey('T', t->id));
+  for (const TombstonePtr& t : gone) meta_.Delete(&batch, MetaKey('T', t->id));
   TRY(WriteHead(&batch));
   TRY(head_->SyncLog());
   MutexLock lock(mutex_);
@@ -115,8 +115,11 @@ Status Store::CleanTombstones() {
     const bool covered = std::any_of(v->tombstones.begin(), v->tombstones.end(),
                                      [&](const auto& t) { return t->Covers(*p); });
     if (!covered) continue;
-    TRY(MergeOnce({{p->id()}, p->meta().level},
-                  [this]() REQUIRES(maintenance_turn_) { return KeepMerging(); }));
+    const Status s = MergeOnce({{p->id()}, p->meta().level},
+                               [this]() REQUIRES(maintenance_turn_) { return KeepMerging(); });
+    if (s.code() != StatusCode::kCorruption) TRY(s);
+    Suspect(*p, s);  // mending leaves out what is hidden as well
+    TRY(MendSuspects());
   }
   return DropStaleTombstones();
 }

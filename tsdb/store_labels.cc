@@ -89,16 +89,17 @@ Result<std::shared_ptr<const TextList>> StoreQuerier::TextsIn(
 Result<std::vector<std::string>> StoreQuerier::TextsOf(const std::string& name,
                                                        const LabelQuery& query) const {
   std::vector<std::shared_ptr<const TextList>> lists;
-  for (const PartPtr& place : PlacesIn(std::max(query.start_ms, oldest_ms_), query.end_ms)) {
-    if (query.matcher_sets.empty()) {
-      TRY_ASSIGN(auto list, TextsIn(place, name, nullptr));
-      lists.push_back(std::move(list));
-    }
-    for (const std::vector<Matcher>& matchers : query.matcher_sets) {
-      TRY_ASSIGN(auto list, TextsIn(place, name, &matchers));
-      lists.push_back(std::move(list));
-    }
+  const int64_t start_ms = std::max(query.start_ms, oldest_ms_);
+  const auto add = [&](const PartPtr& place, const std::vector<Matcher>* matchers) {
+    auto list = TextsIn(place, name, matchers);
+    if (list.ok()) lists.push_back(std::move(list).value());
+    return Tolerate(place, list.status());
+  };
+  for (const PartPtr& place : PlacesIn(start_ms, query.end_ms)) {
+    if (query.matcher_sets.empty()) TRY(add(place, nullptr));
+    for (const std::vector<Matcher>& matchers : query.matcher_sets) TRY(add(place, &matchers));
   }
+  NoteLosses(start_ms, query.end_ms, {});
   return Merge(lists, query.limit);
 }
 

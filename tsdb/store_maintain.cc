@@ -15,6 +15,8 @@ namespace deckwatch::tsdb {
 
 namespace {
 
+constexpr int64_t kClockLeapMs = 3'600'000;
+constexpr int64_t kClockTrialMs = 86'400'000;
 constexpr int64_t kIdleSealMs = 600'000;  // a window of old samples that nobody adds to
 
 template <typename T>
@@ -86,6 +88,8 @@ Status Store::SealWindows(SealMode mode) {
 }
 
 Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts) {
+  window.LoadAll();
+  if (window.HasUnread()) return Status::Io("its rows cannot be read");
   std::vector<uint32_t> ids;
   for (const auto& [id, place] : index_.AllPlaces()) {
     const GroupWindow* group = window.FindGroup(place.group);
@@ -156,9 +160,15 @@ Status Store::Seal(const WindowPtr& window) {
   for (const PartPtr& p : added) {
     std::string meta;
     p->meta().EncodeTo(&meta);
-    batch.Put(meta_, MetaKey('P', p->id()), meta);
+    meta_.Put(&batch, MetaKey('P', p->id()), meta);
   }
-  batch.Delete(meta_, MetaKey('W', window->info().id));
+  meta_.Delete(&batch, MetaKey('W', window->info().id));
+  SaveLosses(&batch);
+  if (window->damaged) {
+    for (const std::string& file : head_->Files(window->rows())) {
+      TRY(quarantine_.Keep(file, "rows of a window that is a part now"));
+    }
+  }
   TRY(WriteHead(&batch));
   TRY(head_->SyncLog());
   {
@@ -213,11 +223,12 @@ void Store::RemoveIdleSeries() {
 
 Status Store::ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added) {
   KvBatch batch;
-  for (const PartPtr& p : gone) batch.Delete(meta_, MetaKey('P', p->id()));
+  SaveLosses(&batch);
+  for (const PartPtr& p : gone) meta_.Delete(&batch, MetaKey('P', p->id()));
   if (added != nullptr) {
     std::string meta;
     added->meta().EncodeTo(&meta);
-    batch.Put(meta_, MetaKey('P', added->id()), meta);
+    meta_.Put(&batch, MetaKey('P', added->id()), meta);
   }
   TRY(WriteHead(&batch));
   TRY(head_->SyncLog());
@@ -248,8 +259,9 @@ Status Store::MergeOnce(const MergePlan& plan, const std::function<bool()>& keep
     TRY_ASSIGN(auto source, NewPartSource(p, v->tombstones));
     sources.push_back(std::move(source));
   }
-  TRY_ASSIGN(const PartPtr added, MakePart(id, plan.level, std::move(sources), OldestAllowedMs(),
-                                           INT64_MAX, keep_going));
+  const int64_t oldest_ms = clock_.leapt_ms.has_value() ? INT64_MIN : OldestAllowedMs();
+  TRY_ASSIGN(const PartPtr added,
+             MakePart(id, plan.level, std::move(sources), oldest_ms, INT64_MAX, keep_going));
   TRY(ReplaceParts(gone, added));
   counters_.merges++;
   for (const PartPtr& p : gone) TRY(parts_->Drop(p->family()));
@@ -272,9 +284,22 @@ Status Store::MergeParts(MergeMode mode, const std::function<bool()>& keep_going
     if (s.ok()) continue;
     if (s.code() == StatusCode::kCancelled) return s.Annotate("merge");
     counters_.merges_failed++;
-    if (s.code() != StatusCode::kCorruption) return s.Annotate("merge");
-    // Damaged parts stay as they are: reads still give what can be read.
+    if (s.code() != StatusCode::kCorruption && s.code() != StatusCode::kIo) {
+      return s.Annotate("merge");
+    }
     LogError("parts cannot be merged", {{"error", s}});
+    if (s.code() == StatusCode::kCorruption) {
+      MutexLock lock(mutex_);
+      suspects_.insert(plan.parts.begin(), plan.parts.end());
+    }
+    TRY(MendSuspects());
+    // One that was mended is another part now, and those beside it can be merged with that. A disk
+    // that does not answer must not hold up the merges of other parts.
+    const ViewPtr after = view();
+    const auto left = std::count_if(after->parts.begin(), after->parts.end(), [&](const auto& p) {
+      return std::find(plan.parts.begin(), plan.parts.end(), p->id()) != plan.parts.end();
+    });
+    if (static_cast<size_t>(left) < plan.parts.size()) continue;
     unmergeable_.insert(plan.parts.begin(), plan.parts.end());
   }
 }
@@ -288,26 +313,53 @@ Status Store::DropParts(const std::vector<PartPtr>& gone) {
   return {};
 }
 
+// A clock that leaps ahead, or by which all there is is too old at the start, may be wrong, and
+// what it makes too old would be gone for ever. A day is time to put it right.
+bool Store::ClockIsTrusted() {
+  const int64_t now_ms = options_.clock->MonotonicMs();
+  const int64_t offset_ms = options_.clock->WallMs() - now_ms;
+  if (!clock_.offset_ms.has_value()) {
+    int64_t newest_ms = INT64_MIN;
+    const ViewPtr v = view();
+    for (const PartPtr& p : v->parts) newest_ms = std::max(newest_ms, p->meta().max_ms);
+    const bool all_too_old = newest_ms > INT64_MIN && newest_ms < OldestAllowedMs();
+    clock_.offset_ms = all_too_old ? newest_ms - now_ms : offset_ms;
+  }
+  if (offset_ms - *clock_.offset_ms > kClockLeapMs) {
+    clock_.leapt_ms = now_ms;
+    clock_.before_ms = *clock_.offset_ms;
+    LogWarn("the clock leapt ahead: nothing is dropped for its age for a day",
+            {{"by_ms", offset_ms - *clock_.offset_ms}});
+  }
+  clock_.offset_ms = offset_ms;
+  if (!clock_.leapt_ms.has_value()) return true;
+  if (now_ms - *clock_.leapt_ms >= kClockTrialMs || offset_ms - clock_.before_ms <= kClockLeapMs) {
+    clock_.leapt_ms.reset();
+  }
+  return !clock_.leapt_ms.has_value();
+}
+
 Status Store::ApplyRetention() {
+  const bool by_age = ClockIsTrusted();
   const ViewPtr v = view();
   std::vector<PartPtr> old, large;
   uint64_t bytes = head_->LogBytes();
   for (const WindowPtr& w : v->windows) bytes += head_->FileBytes(w->rows());
-  std::vector<PartPtr> by_age = v->parts;
-  std::sort(by_age.begin(), by_age.end(),
+  std::vector<PartPtr> oldest_first = v->parts;
+  std::sort(oldest_first.begin(), oldest_first.end(),
             [](const PartPtr& a, const PartPtr& b) { return a->meta().max_ms < b->meta().max_ms; });
-  for (const PartPtr& p : by_age) {
-    if (p->meta().max_ms < OldestAllowedMs()) {
+  for (const PartPtr& p : oldest_first) {
+    if (by_age && p->meta().max_ms < OldestAllowedMs()) {
       old.push_back(p);
     } else {
       bytes += p->meta().value_bytes + p->meta().index_bytes;
     }
   }
-  for (const PartPtr& p : by_age) {
+  for (const PartPtr& p : oldest_first) {
     if (options_.retention_bytes <= 0 || bytes <= static_cast<uint64_t>(options_.retention_bytes)) {
       break;
     }
-    if (p->meta().max_ms < OldestAllowedMs()) continue;
+    if (by_age && p->meta().max_ms < OldestAllowedMs()) continue;
     large.push_back(p);
     bytes -= std::min(bytes, p->meta().value_bytes + p->meta().index_bytes);
   }
@@ -326,7 +378,7 @@ Status Store::AgeBesides(bool parts_went) {
   KvBatch batch;
   if (options_.retention_ms > 0) {
     for (const uint64_t n : exemplars_.DropBefore(OldestAllowedMs())) {
-      batch.Delete(meta_, MetaKey('E', n));
+      meta_.Delete(&batch, MetaKey('E', n));
     }
   }
   if (parts_went) {
@@ -336,7 +388,7 @@ Status Store::AgeBesides(bool parts_went) {
       MutexLock lock(mutex_);
       std::erase_if(metadata_, [&](const auto& entry) {
         if (families.contains(entry.first)) return false;
-        batch.Delete(meta_, "N" + entry.first);
+        meta_.Delete(&batch, "N" + entry.first);
         return true;
       });
     }
@@ -380,7 +432,14 @@ bool Store::KeepMerging() {
 Status Store::Maintain() {
   MutexLock turn(maintenance_turn_);
   const DiskGuard::Level room = disk_.Check();
+  // Opening it anew heals it; what RocksDB would do with a damaged file is to fail at a worse time.
+  if (meta_.damaged() || state_.damaged()) {
+    Fail("a file of the head is damaged", Status::Corruption("meta or state, one of two copies"));
+  }
   TRY(Recover());
+  KvBatch losses;
+  SaveLosses(&losses);
+  TRY(WriteHead(&losses));
   TRY(ApplyRetention());
   if (room == DiskGuard::Level::kFull) return {};  // sealing gives room back, but takes it first
   TRY(SealWindows(SealMode::kDue));
@@ -389,6 +448,8 @@ Status Store::Maintain() {
   for (const PartPtr& p : v->parts) p->ForgetUnused();
   if (!MayMerge()) return {};
   disk_.Refill();
+  TRY(MendSuspects());
+  TRY(ScrubDue());
   TRY(MergeParts(MergeMode::kDue, [this]() REQUIRES(maintenance_turn_) { return KeepMerging(); }));
   return DropStaleTombstones();
 }

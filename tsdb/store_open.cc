@@ -17,14 +17,15 @@ namespace {
 constexpr int64_t kMaintainEveryMs = 5'000;
 constexpr int64_t kCheckDiskEveryMs = 1'000;
 
-FamilyKind HeadKind(std::string_view family) {
-  return family.starts_with("rows.") ? FamilyKind::kRows : FamilyKind::kSmall;
-}
 FamilyKind PartsKind(std::string_view family) {
   return family.starts_with("part.") ? FamilyKind::kPart : FamilyKind::kSmall;
 }
 
 }  // namespace
+
+FamilyKind HeadKind(std::string_view family) {
+  return family.starts_with("rows.") ? FamilyKind::kRows : FamilyKind::kSmall;
+}
 
 std::string NumberedName(std::string_view prefix, uint64_t number) {
   return std::string(prefix) + std::to_string(number);
@@ -77,6 +78,7 @@ Store::Store(const DbOptions& options)
       disk_(options.path,
             options.ballast_bytes < 0 && !options.background ? 0 : options.ballast_bytes,
             options.measure_disk),
+      quarantine_(options.path, options.clock),
       index_(options.max_series, budget_.index()),
       selections_(budget_.selections()),
       texts_(budget_.texts()),
@@ -101,6 +103,8 @@ Status Store::Start() {
   TRY(LoadMeta());
   TRY(DropOrphans());
   PrepareWindows();
+  if (head_->lost_writes() > 0) TRY(LoseEndOfLog());
+  if (head_is_damaged_ || head_is_new_ || registry_is_damaged_ || meta_.damaged()) TRY(HealHead());
   const ViewPtr v = view();
   LogInfo("store is open", {{"path", options_.path},
                             {"series", index_.size()},
@@ -125,28 +129,19 @@ Status Store::OpenDatabases() {
   Result<std::unique_ptr<Kv>> parts = Status::Internal("not opened");
   // Beside the head: each waits for the disk and has a processor to itself.
   std::jthread opening = StartThread("tsdb-open", [&](std::stop_token) {
-    parts = Kv::Open(options_.path + "/parts", cache_, PartsKind, OnDamage::kOpen);
+    parts = Kv::Open(options_.path + "/parts", cache_, PartsKind, OnDamage::kOpen, &quarantine_);
   });
   TRY(OpenHead());
   TRY(LoadRegistry());
   opening.join();
+  if (parts.status().code() == StatusCode::kCorruption) {
+    TRY(quarantine_.Move(options_.path + "/parts", parts.status().message()));
+    lost_parts_ = quarantine_.folder() + "/parts";
+    parts = Kv::Open(options_.path + "/parts", cache_, PartsKind, OnDamage::kOpen, &quarantine_);
+  }
   TRY_ASSIGN(parts_, std::move(parts));
   std::error_code ignored;
   std::filesystem::remove_all(options_.path + "/scratch", ignored);
-  return {};
-}
-
-Status Store::OpenHead() {
-  auto head = Kv::Open(options_.path + "/head", cache_, HeadKind, OnDamage::kRefuse);
-  if (head.status().code() == StatusCode::kCorruption) {
-    counters_.corruptions++;
-    LogError("the head is damaged: what cannot be read is lost", {{"error", head.status()}});
-    head = Kv::Open(options_.path + "/head", cache_, HeadKind, OnDamage::kOpen);
-  }
-  TRY_ASSIGN(head_, std::move(head));
-  TRY_ASSIGN(meta_, head_->GetOrCreate("meta"));
-  TRY_ASSIGN(series_, head_->GetOrCreate("series"));
-  TRY_ASSIGN(state_, head_->GetOrCreate("state"));
   return {};
 }
 
@@ -155,59 +150,82 @@ Status Store::LoadMeta() {
   for (const FamilyPtr& f : head_->Families()) families[FamilyName(f)] = f;
   for (const FamilyPtr& f : parts_->Families()) families[FamilyName(f)] = f;
   View loaded;
-  const auto it = head_->NewIterator(meta_);
   MutexLock lock(mutex_);
-  for (it->Seek(""); it->Valid(); it->Next()) {
-    const char kind = it->key()[0];
-    Reader key(it->key().substr(1)), value(it->value());
-    uint64_t number = 0;
-    if (kind != 'N' && !key.GetBig64(&number)) return Status::Corruption("meta key is damaged");
-    if (kind == 'W') {
-      Window::Info info{.id = number};
-      value.GetSignedVarint(&info.start_ms);
-      if (!value.GetSignedVarint(&info.end_ms)) return Status::Corruption("window meta is damaged");
-      const auto f = families.find(NumberedName("rows.", number));
-      next_window_ = number + 1;
-      if (f == families.end()) {
-        counters_.corruptions++;
-        LogError("the rows of an open window are lost", {{"window", number}});
-        continue;
-      }
-      loaded.windows.push_back(std::make_shared<Window>(info, f->second));
-    } else if (kind == 'P') {
-      next_part_ = std::max(next_part_, number + 1);
-      const auto meta = PartMeta::Decode(it->value());
-      const auto f = families.find(NumberedName("part.", number));
-      if (!meta.ok() || f == families.end()) {
-        counters_.corruptions++;
-        LogError("a part is lost",
-                 {{"part", number},
-                  {"error", meta.ok() ? Status::NotFound("no family") : meta.status()}});
-        continue;
-      }
-      loaded.parts.push_back(
-          std::make_shared<PartReader>(parts_.get(), &pages_, f->second, number, *meta));
-    } else if (kind == 'T') {
-      next_tombstone_ = number + 1;
-      TRY_ASSIGN(Tombstone t, Tombstone::Decode(number, it->value()));
-      next_part_ = std::max(next_part_, t.last_part + 1);
-      loaded.tombstones.push_back(std::make_shared<const Tombstone>(std::move(t)));
-    } else if (kind == 'N') {
-      MetricMetadata m;
-      uint8_t type = 0;
-      std::string_view help, unit;
-      m.name = it->key().substr(1);
-      if (!value.GetByte(&type) || !value.GetString(&help) || !value.GetString(&unit)) continue;
-      m.type = static_cast<MetricType>(std::min<uint8_t>(type, 7));
-      m.help = help, m.unit = unit;
-      metadata_[m.name] = m;
-    } else if (kind == 'E' && !exemplars_.Restore(number, it->value())) {
-      counters_.corruptions++;
-    }
+  bool whole = !head_is_new_;
+  Status row;
+  Status s = meta_.Scan("", [&](std::string_view key, std::string_view value) REQUIRES(mutex_) {
+    row = LoadMetaRow(key, value, families, &loaded);
+    whole &= row.ok();
+    return row.ok() || row.code() == StatusCode::kCorruption;
+  });
+  for (const Status* each : {&s, &row}) {
+    if (!each->ok() && each->code() != StatusCode::kCorruption) return *each;
   }
-  TRY(it->status());
+  if (!s.ok() || !whole) TRY(AdoptFamilies(&loaded));
   std::sort(loaded.windows.begin(), loaded.windows.end(), WindowBefore);
   view_ = std::make_shared<const View>(std::move(loaded));
+  return {};
+}
+
+// Corruption when the row is not what was written.
+Status Store::LoadMetaRow(std::string_view row_key, std::string_view row_value,
+                          const std::map<std::string, FamilyPtr>& families, View* loaded) {
+  const char kind = row_key[0];
+  Reader key(row_key.substr(1)), value(row_value);
+  uint64_t number = 0;
+  const Status damaged = Status::Corruption("a row of meta is damaged");
+  if (kind != 'N' && !key.GetBig64(&number)) return damaged;
+  if (kind == 'W') {
+    Window::Info info{.id = number};
+    next_window_ = number + 1;
+    if (!value.GetSignedVarint(&info.start_ms) || !value.GetSignedVarint(&info.end_ms)) {
+      return damaged;
+    }
+    const auto f = families.find(NumberedName("rows.", number));
+    if (f == families.end()) {
+      AddLoss(info.any_time() ? INT64_MIN : info.start_ms,
+              info.any_time() ? options_.clock->WallMs() : info.end_ms - 1,
+              "window " + std::to_string(number));
+      return {};
+    }
+    loaded->windows.push_back(std::make_shared<Window>(info, f->second));
+  } else if (kind == 'P') {
+    next_part_ = std::max(next_part_, number + 1);
+    const auto meta = PartMeta::Decode(row_value);
+    const auto f = families.find(NumberedName("part.", number));
+    TRY(meta.status().Annotate("part " + std::to_string(number)));
+    FamilyPtr family;
+    if (f != families.end()) {
+      family = f->second;
+    } else {
+      TRY_ASSIGN(family, FindLostPart(number, *meta));
+    }
+    if (family == nullptr) {
+      AddLoss(meta->min_ms, meta->max_ms, "part " + std::to_string(number) + ": no files");
+      return {};
+    }
+    loaded->parts.push_back(
+        std::make_shared<PartReader>(parts_.get(), &pages_, family, number, *meta));
+  } else if (kind == 'T') {
+    next_tombstone_ = number + 1;
+    TRY_ASSIGN(Tombstone t, Tombstone::Decode(number, row_value));
+    next_part_ = std::max(next_part_, t.last_part + 1);
+    loaded->tombstones.push_back(std::make_shared<const Tombstone>(std::move(t)));
+  } else if (kind == 'L') {
+    TRY_ASSIGN(Loss loss, Loss::Decode(row_value));
+    losses_.Restore(number, std::move(loss));
+  } else if (kind == 'N') {
+    MetricMetadata m;
+    uint8_t type = 0;
+    std::string_view help, unit;
+    m.name = row_key.substr(1);
+    if (!value.GetByte(&type) || !value.GetString(&help) || !value.GetString(&unit)) return damaged;
+    m.type = static_cast<MetricType>(std::min<uint8_t>(type, 7));
+    m.help = help, m.unit = unit;
+    metadata_[m.name] = m;
+  } else if (kind == 'E' && !exemplars_.Restore(number, row_value)) {
+    counters_.corruptions++;
+  }
   return {};
 }
 
@@ -234,23 +252,6 @@ Status Store::DropOrphans() {
   return {};
 }
 
-Status Store::LoadRegistry() {
-  const auto it = head_->NewIterator(series_, true);
-  for (it->Seek(""); it->Valid(); it->Next()) {
-    Reader key(it->key()), value(it->value());
-    uint32_t id;
-    uint64_t group, column;
-    if (!key.GetBig32(&id) || !value.GetFixed64(&group) || !value.GetVarint(&column)) {
-      return Status::Corruption("series registry is damaged");
-    }
-    TRY_ASSIGN(const Labels labels, Labels::FromEncoded(value.rest()));
-    if (!index_.Restore(id, group, static_cast<uint32_t>(column), labels)) {
-      return Status::Corruption("series registry holds " + labels.ToString() + " twice");
-    }
-  }
-  return it->status();
-}
-
 // The rows are left where they are: a group is read when it is first written, queried or sealed.
 void Store::PrepareWindows() {
   std::vector<uint32_t> groups(index_.GroupCount());
@@ -259,34 +260,39 @@ void Store::PrepareWindows() {
   for (const WindowPtr& w : v->windows) {
     w->last_append_ms = options_.clock->MonotonicMs();
     w->LoadLater(groups, [this, window = w.get()](uint32_t group, GroupWindow* out) {
-      ReadRows(*window, index_.GroupKey(group), out);
+      return ReadRows(window, index_.GroupKey(group), out);
     });
     MutexLock lock(mutex_);
     open_.push_back(w);
   }
 }
 
-void Store::ReadRows(const Window& window, uint64_t group_key, GroupWindow* out) const {
-  const auto it = head_->NewIterator(window.rows());
+// False when the disk gives no answer: that may pass.
+bool Store::ReadRows(Window* window, uint64_t group_key, GroupWindow* out) const {
+  const auto it = head_->NewIterator(window->rows());
   std::string prefix;
   PutBig64(&prefix, group_key);
   uint64_t damaged = 0;
+  uint32_t next = 0;
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
     Reader key(it->key().substr(prefix.size()));
     uint32_t number;
-    if (!key.GetBig32(&number)) {
+    // What follows a row that is damaged or missing would be added to the wrong values.
+    if (!key.GetBig32(&number) || number != next || !out->Replay(it->value())) {
       ++damaged;
-      continue;
+      break;
     }
-    out->ReserveRecords(number + 1);
-    if (!out->Replay(it->value())) ++damaged;
+    out->ReserveRecords(++next);
   }
-  // A damaged row costs what it holds; refusing to start would cost everything.
-  if (!it->status().ok() || damaged > 0) {
-    counters_.corruptions++;
-    LogError("rows of an open window are damaged: samples are lost",
-             {{"window", window.info().id}, {"rows", damaged}, {"error", it->status()}});
+  if (it->status().ok() && damaged == 0) return true;
+  if (!it->status().ok() && it->status().code() != StatusCode::kCorruption) {
+    LogWarn("rows of a window cannot be read", {{"error", it->status()}});
+    return false;
   }
+  window->damaged = true;
+  LoseRows(*window, it->status().ok() ? std::to_string(damaged) + " of a group do not fit"
+                                      : it->status().message());
+  return true;
 }
 
 void Store::SyncLog() {

@@ -28,6 +28,7 @@ class StoreQuerier : public Querier {
   Result<std::vector<std::string>> LabelValues(const std::string& name,
                                                const LabelQuery& query) const override;
   Result<std::vector<Labels>> Series(const LabelQuery& query) const override;
+  std::vector<std::string> Losses() const override { return lost_->All(); }
   Result<std::vector<SeriesExemplars>> Exemplars(const LabelQuery& query) const override {
     LabelQuery kept = query;
     kept.start_ms = std::max(kept.start_ms, oldest_ms_);
@@ -37,6 +38,9 @@ class StoreQuerier : public Querier {
  private:
   Result<std::unique_ptr<StoreSeriesSet>> SelectSet(StoreSeriesSet::Range range,
                                                     const std::vector<Matcher>& matchers) const;
+  // Damage is no error of the answer: what is left is given, and what is lost is told.
+  Status Tolerate(const PartPtr& place, const Status& read) const;
+  void NoteLosses(int64_t start_ms, int64_t end_ms, const std::vector<Matcher>& matchers) const;
   // The parts that have samples in the range, by number; then null when the open windows have some.
   std::vector<PartPtr> PlacesIn(int64_t start_ms, int64_t end_ms) const;
   // The series that `matchers` choose in all places, from the cache when that was asked before.
@@ -53,6 +57,7 @@ class StoreQuerier : public Querier {
   const Store* const store_;
   const ViewPtr view_;
   const int64_t oldest_ms_;
+  const std::shared_ptr<LossNotes> lost_ = std::make_shared<LossNotes>();
 };
 
 }  // namespace deckwatch::tsdb

@@ -6,6 +6,20 @@
 
 namespace deckwatch::tsdb {
 
+Status StoreQuerier::Tolerate(const PartPtr& place, const Status& read) const {
+  if (place == nullptr || !IsUnreadable(read)) return read;
+  store_->Suspect(*place, read);
+  lost_->Add(read.message());
+  return {};
+}
+
+void StoreQuerier::NoteLosses(int64_t start_ms, int64_t end_ms,
+                              const std::vector<Matcher>& matchers) const {
+  for (const Loss& loss : store_->losses_.Concerning(start_ms, end_ms, matchers)) {
+    lost_->Add(loss.ToString());
+  }
+}
+
 std::vector<PartPtr> StoreQuerier::PlacesIn(int64_t start_ms, int64_t end_ms) const {
   std::vector<PartPtr> places;
   for (const PartPtr& part : view_->parts) {
@@ -35,17 +49,20 @@ Result<SelectionPtr> StoreQuerier::SelectIn(const std::vector<PartPtr>& places,
   if (places.empty()) return SelectionPtr(std::make_shared<const Selection>());
   const bool head = places.back() == nullptr;
   const uint64_t version = head ? store_->index_.version() : 0;
-  if (places.size() == 1) return SelectInOne(places[0], matchers, version);
   std::string key = SelectionKey(head ? 'h' : 'p', version, matchers);
   for (const PartPtr& place : places) PutVarint(&key, place == nullptr ? 0 : place->id());
   if (SelectionPtr kept = store_->selections_.Find(key); kept != nullptr) return kept;
   std::vector<SelectionPtr> found;
+  bool whole = true;
   for (const PartPtr& place : places) {
-    TRY_ASSIGN(SelectionPtr one, SelectInOne(place, matchers, version));
-    found.push_back(std::move(one));
+    auto one = SelectInOne(place, matchers, version);
+    TRY(Tolerate(place, one.status()));
+    whole &= one.ok();
+    found.push_back(one.ok() ? std::move(one).value() : std::make_shared<const Selection>());
   }
+  if (found.size() == 1) return found[0];
   SelectionPtr made = Selection::Unite(std::move(found));
-  store_->selections_.Put(key, made);
+  if (whole) store_->selections_.Put(key, made);
   return made;
 }
 
@@ -54,7 +71,9 @@ Result<std::unique_ptr<StoreSeriesSet>> StoreQuerier::SelectSet(
   range.start_ms = std::max(range.start_ms, oldest_ms_);
   const std::vector<PartPtr> places = PlacesIn(range.start_ms, range.end_ms);
   TRY_ASSIGN(SelectionPtr selection, SelectIn(places, matchers));
-  return std::make_unique<StoreSeriesSet>(store_, view_, range, std::move(selection), places);
+  NoteLosses(range.start_ms, range.end_ms, matchers);
+  return std::make_unique<StoreSeriesSet>(store_, view_, lost_, range, std::move(selection),
+                                          places);
 }
 
 Result<std::vector<Labels>> StoreQuerier::Series(const LabelQuery& query) const {

@@ -31,9 +31,10 @@ Status Store::Recover() {
     for (const WindowPtr& w : closing) w->Close();
   }
   MutexLock creating(create_turn_);
-  TRY(parts_->Reopen());
+  TRY(parts_->Reopen(OnDamage::kOpen));
   if (head_too) {
-    TRY(head_->Reopen());
+    TRY(head_->Reopen(OnDamage::kRefuse));
+    TRY(HealTwins());
     TRY(RestoreMeta());
     TRY(RestoreRegistry());
   }
@@ -43,6 +44,7 @@ Status Store::Recover() {
     failed_ = false;
   }
   changes_.Note(INT64_MIN);  // what was kept is not worth an argument here
+  unmergeable_.clear();
   counters_.reopens++;
   LogInfo("the databases were opened anew after an error", {{"path", options_.path}});
   return {};
@@ -50,33 +52,33 @@ Status Store::Recover() {
 
 Status Store::RestoreMeta() {
   KvBatch batch;
-  const auto it = head_->NewIterator(meta_);
-  for (it->Seek(""); it->Valid(); it->Next()) {
-    const char kind = it->key()[0];
-    if (kind == 'W' || kind == 'P' || kind == 'T') batch.Delete(meta_, it->key());
-  }
-  TRY(it->status());
+  TRY(meta_.Scan("", [&](std::string_view key, std::string_view) {
+    if (key[0] == 'W' || key[0] == 'P' || key[0] == 'T') meta_.Delete(&batch, key);
+    return true;
+  }));
   const ViewPtr v = view();
   const std::vector<FamilyPtr> families = head_->Families();
   for (const WindowPtr& w : v->windows) {
     // Without its rows it is in memory only, and a start must not look for them.
     if (std::find(families.begin(), families.end(), w->rows()) == families.end()) continue;
-    batch.Put(meta_, MetaKey('W', w->info().id), WindowValue(w->info()));
+    meta_.Put(&batch, MetaKey('W', w->info().id), WindowValue(w->info()));
   }
   for (const PartPtr& p : v->parts) {
     std::string value;
     p->meta().EncodeTo(&value);
-    batch.Put(meta_, MetaKey('P', p->id()), value);
+    meta_.Put(&batch, MetaKey('P', p->id()), value);
   }
   for (const TombstonePtr& t : v->tombstones) {
     std::string value;
     t->EncodeTo(&value);
-    batch.Put(meta_, MetaKey('T', t->id), value);
+    meta_.Put(&batch, MetaKey('T', t->id), value);
   }
   {
     MutexLock lock(mutex_);
-    for (const auto& [name, m] : metadata_) batch.Put(meta_, "N" + name, MetadataValue(m));
+    for (const auto& [name, m] : metadata_) meta_.Put(&batch, "N" + name, MetadataValue(m));
   }
+  losses_.ForgetSaved();
+  SaveLosses(&batch);
   return head_->Write(&batch, /*sync=*/true);
 }
 
@@ -88,6 +90,7 @@ Status Store::RestoreRegistry() {
     uint32_t id;
     if (key.GetBig32(&id)) stored.push_back(id);
   }
+  if (it->status().code() == StatusCode::kCorruption) return RebuildRegistry();
   TRY(it->status());
   const std::vector<SeriesRef> refs(stored.begin(), stored.end());
   std::vector<SeriesPlace> places;

@@ -63,6 +63,10 @@ DbStats Store::Stats() const {
   s.takes_samples = CheckTakesSamples().ok();
   s.disk_is_low = disk_.level() != DiskGuard::Level::kPlenty;
   s.disk_free_bytes = disk_.free_bytes();
+  s.losses = losses_.All().size();
+  s.scrub_bytes = scrub_bytes_;
+  s.scrub_rounds = scrub_rounds_;
+  s.scrub_finished_ms = scrub_finished_ms_;
   return s;
 }
 
@@ -108,7 +112,7 @@ Result<BytesByClass> Store::Bytes() const {
   }
   for (const WindowPtr& w : v->windows) b.rows += head_->FileBytes(w->rows());
   b.registry = head_->FileBytes(series_);
-  b.state = head_->FileBytes(state_) + head_->FileBytes(meta_);
+  b.state = state_.FileBytes() + meta_.FileBytes();
   b.log = head_->LogBytes();
   std::error_code ec;
   for (const char* database : {"/head", "/parts"}) {

@@ -117,7 +117,7 @@ Result<WindowPtr> Store::CreateWindow(const Window::Info& range) {
     return Status::Unavailable("a window cannot be made: " + rows.status().message());
   }
   KvBatch batch;
-  batch.Put(meta_, MetaKey('W', info.id), WindowValue(info));
+  meta_.Put(&batch, MetaKey('W', info.id), WindowValue(info));
   TRY(WriteHead(&batch));
   auto window = std::make_shared<Window>(info, std::move(rows).value());
   window->last_append_ms = options_.clock->MonotonicMs();
@@ -194,6 +194,13 @@ Status Store::EnterWindows(const std::vector<Pending>& pending, CommitScope* sco
     const Window::Info range = RangeOf(p.t_ms, scope->now_ms);
     while (scope->Find(range) == nullptr) {
       TRY_ASSIGN(const WindowPtr window, OpenWindow(range));
+      if (window->HasUnread()) {  // damage stops a window, and must be met before it is entered
+        for (const Pending& each : pending) {
+          (void)window->FindGroup(each.group);
+          if (!window->IsUnread(each.group)) continue;
+          return Status::Unavailable("rows of an open window cannot be read");
+        }
+      }
       // When it was sealed meanwhile, the next look-up finds or makes another.
       if (window->Enter()) scope->windows.push_back(window);
     }
@@ -227,8 +234,11 @@ Status Store::ReadStored(const View& view, const CommitScope& scope, uint32_t id
     if (!part->Overlaps(start_ms, end_ms)) continue;
     const auto ordinal = part->Find(labels);
     if (!ordinal.ok() && ordinal.status().code() == StatusCode::kNotFound) continue;
-    TRY(ordinal.status());
-    TRY(part->Read(*ordinal, start_ms, end_ms, &one));
+    // What is damaged cannot say whether the sample is there already: it is taken once more.
+    Status read = ordinal.status();
+    if (read.ok()) read = part->Read(*ordinal, start_ms, end_ms, &one);
+    if (!read.ok() && read.code() != StatusCode::kCorruption) return read;
+    Suspect(*part, read);
     for (const TombstonePtr& t : view.tombstones) {
       if (t->Covers(*part) && MatchesAll(t->matchers, labels))
         CutRange(t->start_ms, t->end_ms, &one);
@@ -359,7 +369,7 @@ void Store::AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* ba
       continue;
     }
     known = m;
-    batch->Put(meta_, "N" + m.name, MetadataValue(m));
+    meta_.Put(batch, "N" + m.name, MetadataValue(m));
   }
 }
 
@@ -380,8 +390,8 @@ void Store::AddExemplars(const std::vector<WriteBatch::ExemplarSample>& exemplar
 void Store::AddExemplar(const Labels& series, const Exemplar& exemplar, KvBatch* batch) {
   ExemplarRing::Stored stored;
   if (!exemplars_.Add(series, exemplar, &stored)) return;
-  batch->Put(meta_, MetaKey('E', stored.number), stored.row);
-  for (uint64_t n : stored.dropped) batch->Delete(meta_, MetaKey('E', n));
+  meta_.Put(batch, MetaKey('E', stored.number), stored.row);
+  for (uint64_t n : stored.dropped) meta_.Delete(batch, MetaKey('E', n));
 }
 
 Status Store::WriteHead(KvBatch* batch) {
@@ -445,26 +455,21 @@ Status Store::Apply(const std::vector<StateChange>& changes) {
   KvBatch batch;
   for (const StateChange& c : changes) {
     if (c.value.has_value()) {
-      batch.Put(state_, c.key, *c.value);
+      state_.Put(&batch, c.key, *c.value);
     } else {
-      batch.Delete(state_, c.key);
+      state_.Delete(&batch, c.key);
     }
   }
   return WriteHead(&batch);
 }
 
 Result<std::string> Store::Get(std::string_view key) const {
-  TRY_ASSIGN(const KvValue v, head_->Get(state_, key));
-  return std::string(v.view());
+  return state_.Get(key);
 }
 
 Status Store::Scan(std::string_view prefix,
                    const std::function<bool(std::string_view, std::string_view)>& visit) const {
-  const auto it = head_->NewIterator(state_);
-  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-    if (!visit(it->key(), it->value())) return {};
-  }
-  return it->status();
+  return state_.Scan(prefix, visit);
 }
 
 }  // namespace deckwatch::tsdb

@@ -27,6 +27,14 @@ std::vector<std::pair<const char*, const std::vector<NameCount>*>> Lists(const C
           {"series_by_pair", &c.series_by_pair}};
 }
 
+// Of what is lost, for Corruption; fine when nothing is.
+Status PrintLosses(const Db& db, std::ostream& out) {
+  const std::vector<Loss> losses = db.Losses();
+  for (const Loss& loss : losses) out << "lost: " << loss.ToString() << "\n";
+  if (losses.empty()) return {};
+  return Status::Corruption(std::to_string(losses.size()) + " ranges of time are lost in part");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Db>> OpenForTool(const std::string& path) {
@@ -95,6 +103,15 @@ Status Verify(const std::string& path, const std::function<void(double)>& progre
   return db->Verify(progress);
 }
 
+Status Repair(const std::string& path, const std::function<void(double)>& progress,
+              std::ostream& out) {
+  TRY_ASSIGN(const auto db, OpenForTool(path));
+  TRY(db->Repair(progress));
+  const Status lost = PrintLosses(*db, out);
+  if (lost.ok()) out << "nothing is damaged\n";
+  return lost;
+}
+
 Status List(const std::string& path, OutputFormat format, std::ostream& out) {
   TRY_ASSIGN(const auto db, OpenForTool(path));
   const std::vector<Db::PartInfo> parts = db->Parts();
@@ -117,6 +134,7 @@ Status List(const std::string& path, OutputFormat format, std::ostream& out) {
         << FormatRfc3339Ms(p.max_ms) << "  series " << p.series << "  samples " << p.samples
         << "  bytes " << p.bytes << "\n";
   }
+  (void)PrintLosses(*db, out);
   return {};
 }
 

@@ -27,7 +27,12 @@ Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::
 // Reads back every byte. Corruption, with what is damaged, when anything is.
 Status Verify(const std::string& path, const std::function<void(double done)>& progress);
 
-// One line per part: id, level, time range, series, samples, bytes.
+// Opens the store, which makes it usable again whatever is damaged, and writes damaged parts anew
+// without what cannot be read. Prints what is lost; Corruption when anything is.
+Status Repair(const std::string& path, const std::function<void(double done)>& progress,
+              std::ostream& out);
+
+// One line per part: id, level, time range, series, samples, bytes; and what is known to be lost.
 Status List(const std::string& path, OutputFormat format, std::ostream& out);
 
 // One line per delete whose samples are still on the disk: id, when, until when it can be undone,

@@ -22,7 +22,7 @@ const GroupWindow* Window::FindGroup(uint32_t group) const {
 }
 
 void Window::LoadLater(std::vector<uint32_t> groups,
-                       std::function<void(uint32_t, GroupWindow*)> read) {
+                       std::function<bool(uint32_t, GroupWindow*)> read) {
   read_ = std::move(read);
   if (groups.empty()) return;
   unread_min_ms_ = info_.any_time() ? INT64_MIN : info_.start_ms;
@@ -38,15 +38,15 @@ void Window::Load(uint32_t group) const {
     MutexLock lock(mutex_);
     if (!unread_.contains(group)) return;
     if (!being_read_.insert(group).second) {  // by another thread: wait for it
-      const auto is_read = [&]() REQUIRES(mutex_) { return !unread_.contains(group); };
+      const auto is_read = [&]() REQUIRES(mutex_) { return !being_read_.contains(group); };
       while (!was_read_.WaitFor(mutex_, {}, 60'000, is_read)) {
       }
       return;
     }
   }
   auto loaded = std::make_unique<GroupWindow>();
-  read_(group, loaded.get());
-  if (loaded->samples() > 0) {
+  const bool read = read_(group, loaded.get());
+  if (read && loaded->samples() > 0) {
     Cover(loaded->min_ms());
     Cover(loaded->max_ms());
     Grew(loaded->bytes());
@@ -54,9 +54,9 @@ void Window::Load(uint32_t group) const {
   {
     MutexLock lock(mutex_);
     if (group >= groups_.size()) groups_.resize(group + 1);
-    if (loaded->samples() > 0) groups_[group] = std::move(loaded);
+    if (read && loaded->samples() > 0) groups_[group] = std::move(loaded);
     being_read_.erase(group);
-    unread_.erase(group);
+    if (read) unread_.erase(group);
     if (unread_.empty()) {
       unread_min_ms_ = INT64_MAX;
       unread_max_ms_ = INT64_MIN;
@@ -64,6 +64,12 @@ void Window::Load(uint32_t group) const {
     }
   }
   was_read_.NotifyAll();
+}
+
+bool Window::IsUnread(uint32_t group) const {
+  if (!any_unread_.load(std::memory_order_acquire)) return false;
+  MutexLock lock(mutex_);
+  return unread_.contains(group);
 }
 
 void Window::LoadAll() const {
@@ -99,6 +105,11 @@ void Window::Leave() {
     --writers_;
   }
   left_.NotifyAll();
+}
+
+void Window::Stop() {
+  MutexLock lock(mutex_);
+  closed_ = true;
 }
 
 void Window::Close() {

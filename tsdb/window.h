@@ -145,17 +145,24 @@ class Window {
   const GroupWindow* FindGroup(uint32_t group) const;
   std::vector<std::pair<uint32_t, const GroupWindow*>> Groups() const;
 
-  // After a start, groups are read from the log when first asked for. `read` fills one; it is
-  // called once per group, of several groups at a time.
+  // After a start, groups are read from the log when first asked for. `read` fills one, or says
+  // false when that is not possible now; it is called once per group, of several groups at a time.
   void LoadLater(std::vector<uint32_t> groups,
-                 std::function<void(uint32_t group, GroupWindow*)> read);
+                 std::function<bool(uint32_t group, GroupWindow*)> read);
   void LoadAll() const;
+  bool HasUnread() const { return any_unread_.load(std::memory_order_acquire); }
+  // After a FindGroup: the disk gave no answer, and the next look tries again.
+  bool IsUnread(uint32_t group) const;
 
   // Writers enter before they append and leave when their record is in the log. False when closed.
   [[nodiscard]] bool Enter();
   void Leave();
-  // Lets no writer in any more and waits for those inside.
+  // Lets no writer in any more.
+  void Stop();
+  // The same, and waits for those inside.
   void Close();
+  // Rows of it were lost: it was read only in part.
+  std::atomic<bool> damaged{false};
 
   uint64_t samples() const;
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
@@ -186,7 +193,7 @@ class Window {
   mutable std::set<uint32_t> unread_ GUARDED_BY(mutex_);
   mutable std::set<uint32_t> being_read_ GUARDED_BY(mutex_);  // of those
   mutable std::atomic<bool> any_unread_{false};
-  std::function<void(uint32_t, GroupWindow*)> read_;  // set before the window is shared
+  std::function<bool(uint32_t, GroupWindow*)> read_;  // set before the window is shared
   int writers_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
   mutable std::atomic<uint64_t> bytes_{0};

@@ -173,6 +173,56 @@ class HookedStorage : public Queryable {
   std::function<void()> hook_;
 };
 
+// Knows of a loss.
+class LossyStorage : public Queryable {
+ public:
+  explicit LossyStorage(const Queryable& storage) : storage_(storage) {}
+  Result<std::unique_ptr<Querier>> NewQuerier() const override {
+    TRY_ASSIGN(auto querier, storage_.NewQuerier());
+    return std::unique_ptr<Querier>(std::make_unique<LossyQuerier>(std::move(querier)));
+  }
+
+ private:
+  class LossyQuerier : public Querier {
+   public:
+    explicit LossyQuerier(std::unique_ptr<Querier> querier) : querier_(std::move(querier)) {}
+    Result<std::unique_ptr<SeriesSet>> Select(int64_t start_ms, int64_t end_ms,
+                                              const std::vector<Matcher>& matchers,
+                                              const SelectHints& hints) const override {
+      return querier_->Select(start_ms, end_ms, matchers, hints);
+    }
+    std::vector<std::string> Losses() const override { return {"ten minutes are lost"}; }
+    Result<std::vector<std::string>> LabelNames(const LabelQuery& q) const override {
+      return querier_->LabelNames(q);
+    }
+    Result<std::vector<std::string>> LabelValues(const std::string& name,
+                                                 const LabelQuery& q) const override {
+      return querier_->LabelValues(name, q);
+    }
+    Result<std::vector<Labels>> Series(const LabelQuery& q) const override {
+      return querier_->Series(q);
+    }
+    Result<std::vector<SeriesExemplars>> Exemplars(const LabelQuery& q) const override {
+      return querier_->Exemplars(q);
+    }
+
+   private:
+    const std::unique_ptr<Querier> querier_;
+  };
+  const Queryable& storage_;
+};
+
+TEST_F(EngineTest, AnAnswerTellsWhatItMisses) {
+  const Engine engine({}, nullptr);
+  auto r = engine.Instant(LossyStorage(storage_), "up", 0);
+  ASSERT_TRUE(r.ok());
+  EXPECT_EQ(r->series.size(), 1u);
+  EXPECT_TRUE(r->incomplete);
+  EXPECT_EQ(r->annotations.warnings, std::vector<std::string>{"ten minutes are lost"});
+  r = engine.Instant(storage_, "up", 0);
+  EXPECT_FALSE(r->incomplete);
+}
+
 TEST_F(EngineTest, RunningQueriesAreListedAndCancelled) {
   const Engine engine({}, nullptr);
   uint64_t id = 0;

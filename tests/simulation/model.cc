@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 
 namespace deckwatch::simulation {
 
@@ -14,7 +15,7 @@ void Model::Take(const Step& step) {
   for (const Sample& s : step.samples) {
     if (s.t_ms < oldest_ms) continue;
     const std::string name = s.labels.ToString();
-    labels_.emplace(name, s.labels);
+    content_.labels.emplace(name, s.labels);
     // The first value of a time stays.
     content_.series[name].emplace(s.t_ms, Content::Point{s.value, s.start_ms, s.histogram});
   }
@@ -28,31 +29,34 @@ void Model::Take(const Step& step) {
   }
   if (!step.matcher.has_value()) return;
   for (auto& [name, points] : content_.series) {
-    if (!step.matcher->Matches(labels_[name])) continue;
+    if (!step.matcher->Matches(content_.labels[name])) continue;
     points.erase(points.lower_bound(step.start_ms), points.upper_bound(step.end_ms));
   }
 }
 
+bool Damage::MayMiss(const Labels& labels, int64_t t_ms) const {
+  if (!exact) return any();
+  const std::vector<Matcher> name = {
+      Matcher::Equal("__name__", std::string(labels.view().MetricName()))};
+  return std::any_of(losses.begin(), losses.end(),
+                     [&](const tsdb::Loss& l) { return l.Concerns(t_ms, t_ms, name); });
+}
+
 Content ReadEverything(const tsdb::Db& db, Damage* damage) {
   Content out;
-  const auto report = [&](const Status& s) { damage->reads.push_back(s.message()); };
+  const auto report = [&](const Status& s) { damage->told.push_back(s.message()); };
   const auto querier = db.NewQuerier();
   if (!querier.ok()) {
     report(querier.status());
-    damage->everything = true;
   } else if (const auto set = (*querier)->Select(INT64_MIN, INT64_MAX, {}, {}); !set.ok()) {
     report(set.status());
-    damage->everything = true;
   } else {
     Labels labels;
     for (size_t i = 0; i < (*set)->size(); ++i) {
       Columns c;
       labels = Labels((*set)->LabelsAt(i));
       const std::string name = labels.ToString();
-      if (const Status s = (*set)->Read(i, &c); !s.ok()) {
-        report(s);
-        damage->series.push_back(name);
-      }
+      if (const Status s = (*set)->Read(i, &c); !s.ok()) report(s);
       for (size_t k = 0; k < c.size(); ++k) {
         Content::Point p{.value = c.value[k]};
         if (!c.start_ms.empty()) p.start_ms = c.start_ms[k];
@@ -60,6 +64,7 @@ Content ReadEverything(const tsdb::Db& db, Damage* damage) {
         out.series[name].emplace(c.t_ms[k], p);
       }
     }
+    for (std::string& loss : (*querier)->Losses()) damage->told.push_back(std::move(loss));
   }
   const Status s = db.Scan("", [&](std::string_view key, std::string_view value) {
     return out.state.emplace(key, value).second;
@@ -67,6 +72,7 @@ Content ReadEverything(const tsdb::Db& db, Damage* damage) {
   if (!s.ok()) report(s);
   damage->state = !s.ok();
   for (const MetricMetadata& m : db.Metadata("")) out.help[m.name] = m.help;
+  damage->losses = db.Losses();
   damage->counted = db.Stats().counters.corruptions;
   return out;
 }
@@ -111,7 +117,8 @@ std::optional<std::string> MapDifference(const std::map<std::string, std::string
 std::optional<std::string> PointDifference(const std::string& name,
                                            const std::map<int64_t, Content::Point>& expected,
                                            const std::map<int64_t, Content::Point>& found,
-                                           int64_t oldest_ms, bool may_miss) {
+                                           int64_t oldest_ms,
+                                           const std::function<bool(int64_t)>& may_miss) {
   const auto at = [&](int64_t t_ms) {
     return name + " at step " + std::to_string((t_ms - kStartMs) / kStepMs) + " (" +
            FormatRfc3339Ms(t_ms) + ")";
@@ -124,9 +131,9 @@ std::optional<std::string> PointDifference(const std::string& name,
              FormatFloat(it->second.value);
     }
   }
-  if (may_miss) return {};
   for (const auto& [t_ms, point] : expected) {
-    if (t_ms >= oldest_ms && !found.contains(t_ms)) return "missing sample " + at(t_ms);
+    if (t_ms >= oldest_ms && !found.contains(t_ms) && !may_miss(t_ms))
+      return "missing sample " + at(t_ms);
   }
   return {};
 }
@@ -142,11 +149,9 @@ std::optional<std::string> Difference(const Content& expected, const Content& fo
   }
   for (const auto& [name, points] : expected.series) {
     const auto it = found.series.find(name);
-    const bool reported =
-        damage.everything || damage.counted > 0 ||
-        std::find(damage.series.begin(), damage.series.end(), name) != damage.series.end();
-    auto difference = PointDifference(name, points, it == found.series.end() ? kNone : it->second,
-                                      oldest_ms, reported);
+    auto difference = PointDifference(
+        name, points, it == found.series.end() ? kNone : it->second, oldest_ms,
+        [&](int64_t t_ms) { return damage.MayMiss(expected.labels.at(name), t_ms); });
     if (difference.has_value()) return difference;
   }
   if (auto d = MapDifference(expected.state, found.state, "state row", damage.state); d.has_value())

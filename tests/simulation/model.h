@@ -18,6 +18,7 @@ struct Content {
     HistogramPtr histogram = nullptr;
   };
   std::map<std::string, std::map<int64_t, Point>> series;  // by label set as text
+  std::map<std::string, Labels> labels;  // of the series; filled by the model only
   std::map<std::string, std::string> state;
   std::map<std::string, std::string> help;  // metadata, by family
 };
@@ -36,19 +37,19 @@ class Model {
   uint64_t seed_;
   uint64_t step_ = 0;
   Content content_;
-  std::map<std::string, Labels> labels_;
 };
 
 struct Damage {
-  std::vector<std::string> reads;   // errors of single reads, and of whole selects
-  std::vector<std::string> series;  // of them, the series concerned
-  bool everything = false;          // no select came through
-  bool state = false;               // the scan of the state did not come to its end
-  uint64_t counted = 0;             // DbStats::counters.corruptions
-  bool any() const { return !reads.empty() || counted > 0; }
+  std::vector<std::string> told;   // what the reader was told, and errors
+  std::vector<tsdb::Loss> losses;  // what the store lists
+  bool state = false;              // the scan of the state did not come to its end
+  bool exact = false;              // all that is missing must be listed, not only something be told
+  uint64_t counted = 0;            // DbStats::counters.corruptions
+  bool any() const { return !told.empty() || !losses.empty() || counted > 0; }
+  bool MayMiss(const Labels& labels, int64_t t_ms) const;
 };
 
-// Reads all there is. Errors of single reads are collected in `damage`, which may not be null.
+// Reads all there is; what is told beside it is collected in `damage`, which may not be null.
 Content ReadEverything(const tsdb::Db& db, Damage* damage);
 
 // The step that wrote the newest marker; 0 when there is none.

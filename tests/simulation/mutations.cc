@@ -1,6 +1,6 @@
-// Trials in which the files of a store are damaged while it is closed. Right: the same content, or
-// errors for what is lost, or a start that is refused with the file's name. Wrong: another value,
-// something missing without a word, a crash.
+// Trials in which the files of a store are damaged while it is closed. Right: the store opens, the
+// content is the same, or what is missing is told to the reader, and listed once the store was
+// mended. Wrong: a start refused, another value, something missing without a word, a crash.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -28,7 +28,7 @@ std::vector<fs::path> FilesOf(const std::string& store) {
   std::vector<fs::path> files;
   for (const auto& e : fs::recursive_directory_iterator(store)) {
     const std::string name = e.path().filename().string();
-    if (e.is_regular_file() && !name.starts_with("LOG") && name != "LOCK" && e.file_size() > 0) {
+    if (e.is_regular_file() && !name.starts_with("LOG")) {
       files.push_back(e.path());
     }
   }
@@ -58,78 +58,139 @@ fs::path Choose(const std::vector<fs::path>& files, Random* random) {
   return files.back();
 }
 
-Mutation Mutate(const std::string& store, Random* random) {
-  const fs::path file = Choose(FilesOf(store), random);
-  const uint64_t size = fs::file_size(file);
-  const uint64_t at = random->Below(size);
-  Mutation m{.file = fs::relative(file, store).string(), .kind = KindOf(file), .what = {}};
-  const uint64_t form = random->Below(3);
-  if (form == 0) {
-    fs::resize_file(file, at);
-    m.what = "cut at byte " + std::to_string(at);
-    return m;
+// What is done to a file; `at` and `n` are inside it.
+std::string Replace(const fs::path& file, const std::vector<fs::path>& files, Random* random) {
+  std::vector<fs::path> others;
+  for (const fs::path& f : files) {
+    if (f != file && f.extension() == file.extension()) others.push_back(f);
   }
+  if (others.empty()) return {};
+  const fs::path& other = others[random->Below(others.size())];
+  fs::copy_file(other, file, fs::copy_options::overwrite_existing);
+  return "holds what belongs into " + other.filename().string();
+}
+
+void Overwrite(const fs::path& file, uint64_t at, const std::string& bytes) {
   std::fstream f(file, std::ios::in | std::ios::out | std::ios::binary);
-  f.seekg(static_cast<std::streamoff>(at));
-  if (form == 1) {
-    const int bit = static_cast<int>(random->Below(8));
-    const int old = f.get();
-    f.seekp(static_cast<std::streamoff>(at));
-    f.put(static_cast<char>(old ^ 1 << bit));
-    m.what = "bit " + std::to_string(bit) + " of byte " + std::to_string(at);
-  } else {
-    const uint64_t n = std::min(size - at, 1 + random->Below(64));
-    f.seekp(static_cast<std::streamoff>(at));
-    f << std::string(n, '\0');
-    m.what = std::to_string(n) + " zeros at byte " + std::to_string(at);
+  f.seekp(static_cast<std::streamoff>(at));
+  f << bytes;
+}
+
+std::string FlipBit(const fs::path& file, uint64_t at, int bit) {
+  std::ifstream in(file, std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(at));
+  Overwrite(file, at, std::string(1, static_cast<char>(in.get() ^ 1 << bit)));
+  return "bit " + std::to_string(bit) + " of byte " + std::to_string(at);
+}
+
+std::string Zero(const fs::path& file, uint64_t at, uint64_t n) {
+  Overwrite(file, at, std::string(n, '\0'));
+  return std::to_string(n) + " zeros at byte " + std::to_string(at);
+}
+
+Mutation Mutate(const std::string& store, Random* random) {
+  const std::vector<fs::path> files = FilesOf(store);
+  const fs::path file = Choose(files, random);
+  const uint64_t size = fs::file_size(file);
+  const uint64_t at = size == 0 ? 0 : random->Below(size);
+  Mutation m{.file = fs::relative(file, store).string(), .kind = KindOf(file), .what = {}};
+  constexpr uint64_t kPage = 4096;
+  const uint64_t page = at / kPage * kPage;
+  switch (size == 0 ? 4 + random->Below(2) : random->Below(8)) {
+    case 0:
+      fs::resize_file(file, at);
+      m.what = "cut at byte " + std::to_string(at);
+      break;
+    case 1: m.what = Zero(file, at, std::min(size - at, 1 + random->Below(64))); break;
+    case 2: m.what = Zero(file, page, std::min(size - page, kPage)); break;
+    case 3: m.what = Replace(file, files, random); break;
+    case 4:
+      fs::remove(file);
+      m.what = "removed";
+      break;
+    case 5:
+      Overwrite(file, at, "garbage");
+      m.what = "garbage at byte " + std::to_string(at);
+      break;
+    default: m.what = FlipBit(file, at, static_cast<int>(random->Below(8))); break;
   }
   return m;
 }
 
-bool Usable(tsdb::Db* db) {
+bool Usable(tsdb::Db* db, int64_t now_ms) {
   const Labels labels{{"__name__", "after"}};
   const LabelsView view = labels;
   SeriesRef ref = kNoSeries;
   if (!db->Resolve({&view, 1}, 0, {&ref, 1}).ok()) return false;
   WriteBatch batch;
-  batch.Add(ref, kStartMs, 1);
+  batch.Add(ref, now_ms, 1);
   return db->Commit(batch).ok();
 }
 
-// "same", "reported", "log cut", "refused", or the violation.
-std::string LookAt(const std::string& folder, const Model& whole, const Mutation& mutation) {
-  const FakeClock clock(WallMsAt(whole.step()));
+Result<std::unique_ptr<tsdb::Db>> OpenAt(const std::string& folder, const Clock* clock) {
   tsdb::DbOptions options;
   options.path = StoreOf(folder);
   options.retention_ms = kRetentionMs;
   options.window_ms = kWindowMs;
-  options.clock = &clock;
+  options.clock = clock;
   options.background = false;
-  const auto db = tsdb::Db::Open(options);
-  if (!db.ok()) {
-    const std::string name = fs::path(mutation.file).filename().string();
-    const bool named = db.status().message().find(name) != std::string::npos;
-    return named ? "refused, by name" : "refused without the file's name: " + db.status().message();
-  }
-  Damage damage;
-  const Content found = ReadEverything(**db, &damage);
-  const int64_t oldest_ms = WallMsAt(whole.step()) - kRetentionMs;
-  const auto difference = Difference(whole.content(), found, oldest_ms, damage);
-  if (!difference.has_value()) {
-    if (!Usable(db->get())) return "takes no writes: violation";
-    return damage.any() ? "reported" : "same";
-  }
-  // A damaged log ends where it is damaged, as one that was torn: a prefix of the writes is left.
+  return tsdb::Db::Open(options);
+}
+
+// A damaged log ends where it is damaged: a prefix of the writes is left, and the time of the rest
+// is listed.
+std::string PrefixOf(const Model& whole, const Content& found, const Damage& damage) {
   Model prefix(whole.seed());
   const uint64_t newest = NewestMarker(found);
-  std::string nearest;
+  const int64_t oldest_ms = WallMsAt(whole.step()) - kRetentionMs;
+  std::string nearest = "nothing";
   for (uint64_t step = newest; step < std::min(whole.step(), newest + 16); ++step) {
     prefix.AdvanceTo(step);
-    const auto d = Difference(prefix.content(), found, oldest_ms, damage);
-    if (!d.has_value()) return "log cut";
-    if (step == newest) nearest = ", of step " + std::to_string(newest) + ": " + *d;
+    const auto d = Difference(prefix.content(), found, oldest_ms, {});
+    if (!d.has_value()) {
+      const bool listed =
+          std::any_of(damage.losses.begin(), damage.losses.end(), [&](const tsdb::Loss& l) {
+            return l.min_ms <= WallMsAt(newest + 1) && l.max_ms >= WallMsAt(whole.step());
+          });
+      return listed ? "" : "the log was cut at step " + std::to_string(step) + " without a word";
+    }
+    if (step == newest) nearest = "of step " + std::to_string(newest) + ": " + *d;
   }
-  return "violation: of step " + std::to_string(whole.step()) + ": " + *difference + nearest;
+  return nearest;
+}
+
+// "same", "reported", "log cut, reported", "refused", or the violation.
+std::string LookAt(const std::string& folder, const Model& whole) {
+  const FakeClock clock(WallMsAt(whole.step()));
+  auto db = OpenAt(folder, &clock);
+  if (!db.ok()) return "refused: " + db.status().message();
+  const int64_t oldest_ms = WallMsAt(whole.step()) - kRetentionMs;
+  Damage damage;
+  const Content found = ReadEverything(**db, &damage);
+  const auto difference = Difference(whole.content(), found, oldest_ms, damage);
+  bool cut = false;
+  if (difference.has_value()) {
+    const std::string problem = PrefixOf(whole, found, damage);
+    if (!problem.empty()) return "violation: " + *difference + "; as a prefix: " + problem;
+    cut = true;
+  }
+  const Status mended = (*db)->Repair([](double) {});
+  if (!mended.ok()) return "violation: cannot be mended: " + mended.message();
+  if (!Usable(db->get(), clock.WallMs())) return "violation: takes no writes";
+  db->reset();
+  db = OpenAt(folder, &clock);
+  if (!db.ok()) return "violation: refused after it was mended: " + db.status().message();
+  Damage listed{.told = {}, .losses = {}, .exact = true};
+  const Content again = ReadEverything(**db, &listed);
+  if (cut) return "log cut, reported";
+  Content expected = whole.content();
+  const Labels after{{"__name__", "after"}};
+  expected.labels.emplace(after.ToString(), after);
+  expected.series[after.ToString()][WallMsAt(whole.step())] = {.value = 1};
+  if (auto d = Difference(expected, again, oldest_ms, listed); d.has_value()) {
+    return "violation: after it was mended: " + *d;
+  }
+  return damage.any() || listed.any() ? "reported" : "same";
 }
 
 }  // namespace
@@ -147,7 +208,7 @@ Tally RunMutations(const Settings& settings, const Progress& progress) {
                   .steps = 40 + random.Below(300),
                   .flags = {},
                   .faults = {}};
-    if (random.OneIn(2)) run.flags.emplace_back("close");
+    run.flags.emplace_back(random.OneIn(2) ? "close" : "sync_ms=0");  // all of the log is synced
     const WriterEnd end = RunWriter(run);
     Model model(seed);
     const Inspection whole = Inspect(source, model, end.acked, end.acked);
@@ -163,15 +224,14 @@ Tally RunMutations(const Settings& settings, const Progress& progress) {
       const std::string outcome = InChild([&]() -> std::string {
         // The store says of each damage what it met; here there are thousands.
         if (std::freopen("/dev/null", "w", stderr) == nullptr) return "violation: no /dev/null";
-        return LookAt(victim, model, m);
+        return LookAt(victim, model);
       });
       tally.runs++;
       tally.steps = std::max(tally.steps, end.acked);
       const bool refused = outcome.starts_with("refused");
       tally.counts[m.kind + ": " + outcome.substr(0, outcome.find(':'))]++;
       tally.counts[refused ? "starts refused" : "starts"]++;
-      if (outcome.starts_with("violation") || outcome.starts_with("crash") ||
-          outcome.starts_with("takes")) {
+      if (refused || outcome.starts_with("violation") || outcome.starts_with("crash")) {
         tally.violations.push_back("seed " + std::to_string(seed) + ", mutation " +
                                    std::to_string(k) + ", " + m.file + ", " + m.what + ": " +
                                    outcome);

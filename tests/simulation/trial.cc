@@ -56,7 +56,7 @@ std::string FindStep(tsdb::Db* db, Model model, uint64_t low, uint64_t high) {
   Damage damage;
   const Content found = ReadEverything(*db, &damage);
   if (damage.any()) {
-    return "reads fail: " + (damage.reads.empty() ? "see the log" : damage.reads.front());
+    return "reads fail: " + (damage.told.empty() ? "see the log" : damage.told.front());
   }
   const uint64_t newest = NewestMarker(found);
   const std::string where = " (newest step found: " + std::to_string(newest) +

@@ -146,17 +146,21 @@ Status Writer::Carry(const Step& step) {
 // does: restarts it. False when that did not help either.
 bool Writer::Persist(const Step& step) {
   constexpr int kRetries = 3;
+  Status last;
   for (int restart = 0; restart <= kMaxRestarts; ++restart) {
     if (restart > 0) {
       Acknowledge(AckKind::kRestart, step.number);
       db_.reset();
-      if (!Open().ok()) continue;
+      last = Open();
+      if (!last.ok()) continue;
     }
     for (int retry = 0; retry < kRetries; ++retry) {
-      if (Carry(step).ok()) return true;
+      last = Carry(step);
+      if (last.ok()) return true;
       Acknowledge(AckKind::kError, step.number);
     }
   }
+  std::cerr << "step " << step.number << ": " << last.message() << "\n";
   return false;
 }
 

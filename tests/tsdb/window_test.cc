@@ -128,6 +128,7 @@ TEST(WindowTest, EachGroupIsReadOnceWhoeverAsks) {
     RowCounts counts;
     std::string record;
     out->AppendRow(1000 + group, {&in, 1}, &counts, &record);
+    return true;
   });
   EXPECT_EQ(window.min_ms(), 0);  // not known yet: it could be anywhere
   EXPECT_EQ(window.max_ms(), 1'799'999);
@@ -144,6 +145,24 @@ TEST(WindowTest, EachGroupIsReadOnceWhoeverAsks) {
   EXPECT_EQ(window.samples(), kGroups);
   EXPECT_EQ(window.min_ms(), 1000);
   EXPECT_EQ(window.max_ms(), 1000 + kGroups - 1);
+}
+
+TEST(WindowTest, WhatCannotBeReadNowIsReadLater) {
+  Window window({.id = 1, .start_ms = 0, .end_ms = 1'800'000}, nullptr);
+  bool disk_answers = false;
+  window.LoadLater({0}, [&](uint32_t, GroupWindow* out) {
+    const GroupWindow::Input in{.column = 0, .value = 1};
+    RowCounts counts;
+    std::string record;
+    out->AppendRow(1000, {&in, 1}, &counts, &record);
+    return disk_answers;
+  });
+  EXPECT_EQ(window.FindGroup(0), nullptr);
+  EXPECT_TRUE(window.IsUnread(0));
+  disk_answers = true;
+  ASSERT_NE(window.FindGroup(0), nullptr);
+  EXPECT_FALSE(window.IsUnread(0));
+  EXPECT_EQ(window.FindGroup(0)->samples(), 1u);
 }
 
 }  // namespace

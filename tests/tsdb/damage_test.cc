@@ -1,0 +1,348 @@
+// Damage: the store opens, answers with what is left, says what is lost, and heals. Surroundings
+// that are wrong: a clear error, and nothing done that cannot be taken back.
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/clock.h"
+#include "tests/tsdb/test_directory.h"
+#include "tsdb/db.h"
+#include "tsdb/tools.h"
+
+namespace deckwatch::tsdb {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kNow = 1'800'000'000'000;
+constexpr int64_t kHourMs = 3'600'000;
+constexpr int kSeries = 300;
+
+class DamageTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = FreshDirectory(::testing::UnitTest::GetInstance()->current_test_info()->name());
+  }
+  void TearDown() override { fs::remove_all(path_); }
+
+  Result<std::unique_ptr<Db>> TryOpen() {
+    DbOptions options;
+    options.path = path_;
+    options.clock = &clock_;
+    options.background = false;
+    options.sync_interval_ms = 0;
+    return Db::Open(options);
+  }
+  std::unique_ptr<Db> Open() {
+    auto db = TryOpen();
+    EXPECT_TRUE(db.ok()) << db.status().message();
+    return db.ok() ? std::move(db).value() : nullptr;
+  }
+  static Labels LabelsOf(int i) {
+    return Labels{{"__name__", "metric_" + std::to_string(100 + i / 10)}, {"n", std::to_string(i)}};
+  }
+  void Write(Db* db, int64_t t_ms) {
+    WriteBatch batch;
+    for (int i = 0; i < kSeries; ++i) {
+      const Labels labels = LabelsOf(i);
+      const LabelsView view = labels;
+      SeriesRef ref = kNoSeries;
+      ASSERT_TRUE(db->Resolve({&view, 1}, 0, {&ref, 1}).ok());
+      batch.Add(ref, t_ms, static_cast<double>(i * 7919 % 1009) / 8);
+    }
+    ASSERT_TRUE(db->Commit(batch).ok());
+  }
+  struct Answer {
+    int samples = 0;
+    std::vector<std::string> losses;
+  };
+  Answer Read(const Db& db, const std::vector<Matcher>& matchers = {}) {
+    Answer out;
+    const auto querier = db.NewQuerier();
+    const auto set = (*querier)->Select(INT64_MIN, INT64_MAX, matchers, {});
+    EXPECT_TRUE(set.ok()) << set.status().message();
+    if (!set.ok()) return out;
+    for (size_t i = 0; i < (*set)->size(); ++i) {
+      Columns c;
+      EXPECT_TRUE((*set)->Read(i, &c).ok());
+      out.samples += static_cast<int>(c.size());
+    }
+    out.losses = (*querier)->Losses();
+    return out;
+  }
+  std::vector<fs::path> Files(const std::string& database, const std::string& part_of_name) const {
+    std::vector<fs::path> out;
+    for (const auto& e : fs::directory_iterator(path_ + "/" + database)) {
+      if (e.path().filename().string().find(part_of_name) != std::string::npos) {
+        out.push_back(e.path());
+      }
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+  static void Flip(const fs::path& file, uint64_t at) {
+    std::fstream f(file, std::ios::in | std::ios::out | std::ios::binary);
+    f.seekg(static_cast<std::streamoff>(at));
+    const int old = f.get();
+    f.seekp(static_cast<std::streamoff>(at));
+    f.put(static_cast<char>(old ^ 0x10));
+  }
+  // The file of values of the one part: the larger number, as it is ingested last.
+  void DamageValues() {
+    const auto files = Files("parts", ".sst");
+    ASSERT_EQ(files.size(), 2u);
+    Flip(files[1], 200);
+  }
+  bool SomethingIsSetAside() const {
+    return fs::exists(path_ + "/lost") && !fs::is_empty(path_ + "/lost");
+  }
+
+  FakeClock clock_{kNow};
+  std::string path_;
+};
+
+TEST_F(DamageTest, CurrentAndManifestLoseNothing) {
+  {
+    const auto db = Open();
+    Write(db.get(), kNow);
+    ASSERT_TRUE(db->Compact().ok());
+    Write(db.get(), kNow + 1);
+  }
+  for (const std::string database : {"head", "parts"}) {
+    std::ofstream(Files(database, "CURRENT")[0]) << "nonsense";
+    for (const fs::path& file : Files(database, "MANIFEST")) {
+      fs::resize_file(file, fs::file_size(file) / 2);
+    }
+  }
+  const auto db = Open();
+  ASSERT_NE(db, nullptr);
+  const Answer answer = Read(*db);
+  EXPECT_EQ(answer.samples, 2 * kSeries);
+  EXPECT_TRUE(answer.losses.empty());
+  EXPECT_TRUE(SomethingIsSetAside());
+}
+
+TEST_F(DamageTest, EveryFileOfTheHeadMayGo) {
+  {
+    const auto db = Open();
+    Write(db.get(), kNow);
+    ASSERT_TRUE(db->Apply({{"silence", "until tomorrow"}}).ok());
+    ASSERT_TRUE(db->Compact().ok());  // flushes registry, meta and state
+    Write(db.get(), kNow + 1);
+  }
+  const std::string whole = path_ + ".whole";
+  fs::copy(path_, whole, fs::copy_options::recursive);
+  const auto files = Files("head", ".sst");
+  ASSERT_GE(files.size(), 4u);  // two each of meta and state
+  for (const fs::path& file : files) {
+    SCOPED_TRACE(file.string());
+    fs::remove(file);
+    {
+      const auto db = Open();
+      ASSERT_NE(db, nullptr);
+      const Answer answer = Read(*db);
+      EXPECT_TRUE(answer.samples == 2 * kSeries || !answer.losses.empty());
+      EXPECT_GE(answer.samples, kSeries);  // the part is there
+      const auto state = db->Get("silence");
+      EXPECT_EQ(state.ok() ? *state : state.status().message(), "until tomorrow");
+      Write(db.get(), kNow + 2);
+    }
+    EXPECT_GE(Read(*Open()).samples, 2 * kSeries);
+    fs::remove_all(path_);
+    fs::copy(whole, path_, fs::copy_options::recursive);
+  }
+  fs::remove_all(whole);
+}
+
+TEST_F(DamageTest, TheWholeHeadMayGo) {
+  {
+    const auto db = Open();
+    Write(db.get(), kNow);
+    ASSERT_TRUE(db->Compact().ok());
+  }
+  for (const char* name : {"MANIFEST", "MIRROR", "CURRENT"}) {
+    for (const fs::path& file : Files("head", name)) fs::remove(file);
+  }
+  const auto db = Open();
+  ASSERT_NE(db, nullptr);
+  EXPECT_EQ(Read(*db).samples, kSeries);
+  EXPECT_FALSE(db->Losses().empty());
+}
+
+TEST_F(DamageTest, PartsAreFoundAgainWithoutTheirManifest) {
+  {
+    const auto db = Open();
+    for (int k = 0; k < 3; ++k) {
+      Write(db.get(), clock_.WallMs());
+      clock_.AdvanceMs(3 * kHourMs);
+      ASSERT_TRUE(db->Maintain().ok());
+    }
+    ASSERT_GE(db->Parts().size(), 2u);
+  }
+  for (const char* name : {"MANIFEST", "MIRROR", "CURRENT"}) {
+    for (const fs::path& file : Files("parts", name)) fs::remove(file);
+  }
+  const auto db = Open();
+  ASSERT_NE(db, nullptr);
+  EXPECT_EQ(Read(*db).samples, 3 * kSeries);
+  EXPECT_TRUE(db->Losses().empty());
+  EXPECT_TRUE(db->Verify([](double) {}).ok());
+}
+
+TEST_F(DamageTest, ALogThatEndsTooEarlyIsToldOf) {
+  {
+    const auto db = Open();
+    for (int k = 0; k < 20; ++k) Write(db.get(), kNow + k);
+  }
+  const fs::path log = Files("head", ".log").back();
+  fs::resize_file(log, fs::file_size(log) / 2);
+  const auto db = Open();
+  ASSERT_NE(db, nullptr);
+  const Answer answer = Read(*db);
+  EXPECT_LT(answer.samples, 20 * kSeries);
+  ASSERT_EQ(answer.losses.size(), 1u);
+  EXPECT_NE(answer.losses[0].find("the end of the log"), std::string::npos) << answer.losses[0];
+  ASSERT_EQ(db->Losses().size(), 1u);
+  EXPECT_LE(db->Losses()[0].min_ms, kNow);
+  Write(db.get(), kNow + 30);
+}
+
+TEST_F(DamageTest, ADamagedPartIsWrittenAnewAndTheRestIsListed) {
+  {
+    const auto db = Open();
+    Write(db.get(), kNow);
+    ASSERT_TRUE(db->Compact().ok());
+  }
+  DamageValues();
+  Answer before, after;
+  {
+    const auto db = Open();
+    before = Read(*db);
+    EXPECT_FALSE(before.losses.empty());
+    ASSERT_TRUE(db->Maintain().ok());
+    after = Read(*db);
+    ASSERT_EQ(db->Losses().size(), 1u);
+    EXPECT_EQ(db->Losses()[0].min_ms, kNow);
+    EXPECT_TRUE(db->Verify([](double) {}).ok());
+  }
+  EXPECT_EQ(before.samples, after.samples);
+  EXPECT_TRUE(SomethingIsSetAside());
+  const auto db = Open();  // the list survives
+  EXPECT_EQ(Read(*db).losses.size(), 1u);
+}
+
+TEST_F(DamageTest, OnlyThoseWhoMissSomethingAreTold) {
+  const Loss loss{.min_ms = 100,
+                  .max_ms = 200,
+                  .found_ms = 300,
+                  .what = "part 1: 2 series",
+                  .first_metric = "c",
+                  .last_metric = "e"};
+  const auto name = [](const char* n) { return std::vector{Matcher::Equal("__name__", n)}; };
+  EXPECT_TRUE(loss.Concerns(150, 160, name("d")));
+  EXPECT_TRUE(loss.Concerns(200, 300, {}));
+  EXPECT_FALSE(loss.Concerns(201, 300, name("d")));
+  EXPECT_FALSE(loss.Concerns(0, 99, name("d")));
+  EXPECT_FALSE(loss.Concerns(150, 160, name("f")));
+  std::string bytes;
+  loss.EncodeTo(&bytes);
+  EXPECT_EQ(Loss::Decode(bytes)->ToString(), loss.ToString());
+  for (size_t n = 0; n < bytes.size(); ++n) {
+    EXPECT_FALSE(Loss::Decode(std::string_view(bytes).substr(0, n)).ok());
+  }
+}
+
+TEST_F(DamageTest, TheScrubFindsDamageThatNobodyReads) {
+  auto db = Open();
+  Write(db.get(), kNow);
+  ASSERT_TRUE(db->Compact().ok());
+  ASSERT_TRUE(db->Maintain().ok());
+  db.reset();
+  DamageValues();
+  db = Open();
+  ASSERT_TRUE(db->Maintain().ok());  // begins to count time
+  EXPECT_EQ(db->Stats().losses, 0u);
+  for (int day = 0; day < 8; ++day) {
+    clock_.AdvanceMs(24 * kHourMs);
+    ASSERT_TRUE(db->Maintain().ok());
+  }
+  EXPECT_EQ(db->Stats().losses, 1u);
+  EXPECT_GE(db->Stats().scrub_rounds, 1u);
+  EXPECT_GT(db->Stats().scrub_bytes, 0u);
+}
+
+TEST_F(DamageTest, TheToolRepairsAndTells) {
+  {
+    const auto db = Open();
+    Write(db.get(), kNow);
+    ASSERT_TRUE(db->Compact().ok());
+  }
+  std::ostringstream out;
+  EXPECT_TRUE(Repair(
+                  path_, [](double) {}, out)
+                  .ok())
+      << out.str();
+  DamageValues();
+  out.str("");
+  EXPECT_EQ(Repair(
+                path_, [](double) {}, out)
+                .code(),
+            StatusCode::kCorruption);
+  EXPECT_NE(out.str().find("lost: samples from 2027-"), std::string::npos) << out.str();
+  EXPECT_TRUE(Open()->Verify([](double) {}).ok());
+}
+
+// ---- surroundings
+
+TEST_F(DamageTest, OneDirectoryHasOneProcess) {
+  const auto db = Open();
+  const auto second = TryOpen();
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().code(), StatusCode::kUnavailable);
+  EXPECT_NE(second.status().message().find("another process holds it"), std::string::npos);
+  EXPECT_FALSE(SomethingIsSetAside());
+}
+
+TEST_F(DamageTest, ADirectoryThatTakesNoFilesIsNamed) {
+  path_ = "/proc/deckwatch";
+  const auto db = TryOpen();
+  ASSERT_FALSE(db.ok());
+  EXPECT_EQ(db.status().code(), StatusCode::kIo) << db.status().message();
+  EXPECT_NE(db.status().message().find(path_), std::string::npos) << db.status().message();
+}
+
+TEST_F(DamageTest, AClockThatGoesBackLosesNothing) {
+  const auto db = Open();
+  Write(db.get(), kNow);
+  clock_.StepWallMs(-kHourMs);
+  ASSERT_TRUE(db->Maintain().ok());
+  Write(db.get(), kNow - kHourMs);
+  EXPECT_EQ(Read(*db).samples, 2 * kSeries);
+}
+
+TEST_F(DamageTest, AClockThatLeapsAYearAheadDropsNothingForADay) {
+  const int64_t year_ms = 365 * 24 * kHourMs;
+  const auto db = Open();
+  Write(db.get(), kNow);
+  ASSERT_TRUE(db->Compact().ok());
+  clock_.StepWallMs(year_ms);
+  ASSERT_TRUE(db->Maintain().ok());
+  Write(db.get(), kNow + year_ms);
+  ASSERT_TRUE(db->Compact().ok());
+  clock_.StepWallMs(-year_ms);
+  ASSERT_TRUE(db->Maintain().ok());
+  EXPECT_EQ(Read(*db, {Matcher::Equal("n", "7")}).samples, 2);
+  clock_.StepWallMs(year_ms);  // and this time it is right
+  ASSERT_TRUE(db->Maintain().ok());
+  EXPECT_EQ(db->Stats().counters.parts_dropped_by_time, 0u);
+  clock_.AdvanceMs(25 * kHourMs);
+  ASSERT_TRUE(db->Maintain().ok());
+  EXPECT_GT(db->Stats().counters.parts_dropped_by_time, 0u);
+}
+
+}  // namespace
+}  // namespace deckwatch::tsdb
