@@ -5,16 +5,34 @@
 #include <vector>
 
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/mutex.h"
 
 namespace deckwatch {
 
-std::jthread StartThread(const std::string& name, std::function<void(std::stop_token)> body) {
-  return std::jthread([name = name.substr(0, 15), body = std::move(body)](std::stop_token stop) {
-    pthread_setname_np(pthread_self(), name.c_str());
-    body(std::move(stop));
-  });
+namespace {
+
+// Linux keeps niceness per thread, and needs no rights to raise it. It is added to that of the
+// process; where the kernel refuses, the thread runs like any other.
+void LowerTo(Priority priority) {
+  if (priority == Priority::kNormal) return;
+  const auto self = static_cast<id_t>(gettid());
+  const int more = priority == Priority::kUpkeep ? 5 : 10;
+  setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + more);
+}
+
+}  // namespace
+
+std::jthread StartThread(const std::string& name, std::function<void(std::stop_token)> body,
+                         Priority priority) {
+  return std::jthread(
+      [name = name.substr(0, 15), body = std::move(body), priority](std::stop_token stop) {
+        pthread_setname_np(pthread_self(), name.c_str());
+        LowerTo(priority);
+        body(std::move(stop));
+      });
 }
 
 struct ThreadPool::Impl {
@@ -42,12 +60,12 @@ struct ThreadPool::Impl {
   }
 };
 
-ThreadPool::ThreadPool(const std::string& name, int threads, size_t max_queue)
+ThreadPool::ThreadPool(const std::string& name, int threads, size_t max_queue, Priority priority)
     : impl_(std::make_unique<Impl>()) {
   impl_->max_queue = max_queue;
   for (int i = 0; i < threads; ++i) {
-    impl_->threads.push_back(
-        StartThread(name, [impl = impl_.get()](std::stop_token stop) { impl->Run(stop); }));
+    impl_->threads.push_back(StartThread(
+        name, [impl = impl_.get()](std::stop_token stop) { impl->Run(stop); }, priority));
   }
 }
 

@@ -69,6 +69,7 @@ class Budget {
   uint64_t samples_read() const { return samples_read_; }
   uint64_t series_selected() const { return series_selected_; }
   int64_t timeout_ms() const { return limits_.timeout_ms; }
+  int64_t left_ms() const { return deadline_ms_ - clock_->MonotonicMs(); }
   uint64_t bytes() const { return bytes_; }
   uint64_t peak_samples() const { return peak_samples_; }
   uint64_t peak_bytes() const { return peak_bytes_; }

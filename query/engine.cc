@@ -150,8 +150,9 @@ class Run {
       TRY(ticket.status());
       cached->Look();  // the wait may have been long
       TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
-      QueryContext ctx{options_, *querier, pool_, budget_, steps, step_ms, lookback_ms_,
-                       {},       nullptr,  0,     {},      {},    {}};
+      QueryContext ctx{options_, *querier, pool_,        budget_, *ticket, query_.stop,
+                       steps,    step_ms,  lookback_ms_, {},      nullptr, 0,
+                       {},       {},       {},           {}};
       if (query_.trace) ctx.trace = &result.trace;
       FindStatisticsOnly(expr, false, &ctx.statistics_only);
       if (ctx.statistics_only.empty()) ctx.shared.FindIn(expr);  // else equal text may differ
@@ -286,14 +287,19 @@ class Run {
   int64_t prepared_ns_ = 0;  // when evaluation began; 0: it did not
 };
 
+QueryRegistry::Limits RegistryLimits(const EngineOptions& o, const ThreadPool* pool) {
+  const int threads = pool == nullptr ? 1 : pool->threads();
+  return {.concurrent = o.max_concurrent,
+          .concurrent_large = o.max_concurrent_large > 0 ? o.max_concurrent_large : threads,
+          .bytes = o.max_bytes > 0 ? o.max_bytes : MachineBytes() / 2};
+}
+
 }  // namespace
 
 Engine::Engine(EngineOptions options, ThreadPool* pool)
     : options_(std::move(options)),
       pool_(pool),
-      registry_(std::make_unique<QueryRegistry>(
-          options_.max_concurrent, options_.max_bytes > 0 ? options_.max_bytes : MachineBytes() / 2,
-          options_.clock)),
+      registry_(std::make_unique<QueryRegistry>(RegistryLimits(options_, pool), options_.clock)),
       cache_(options_.cache_bytes > 0 ? std::make_unique<ResultCache>(options_.cache_bytes)
                                       : nullptr) {}
 Engine::~Engine() = default;

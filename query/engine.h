@@ -37,6 +37,10 @@ struct FinishedQuery {
   const QueryOrigin& origin;
 };
 
+// A selector that chooses more series makes its query one of the large. These take much memory and
+// all the processors, so that running many side by side ends none of them sooner.
+inline constexpr size_t kLargeSelection = 50'000;
+
 struct EngineOptions {
   int64_t lookback_delta_ms = 300'000;
   int64_t timeout_ms = 120'000;
@@ -46,6 +50,8 @@ struct EngineOptions {
   uint64_t max_bytes = 0;
   uint64_t cache_bytes = 0;  // for answers kept (query/result_cache.h); 0: none are
   int max_concurrent = 20;   // further queries wait, within their timeout; those of rules do not
+  // Of these, at once, with more than kLargeSelection series; 0: as many as the pool has threads.
+  int max_concurrent_large = 0;
   int64_t default_subquery_step_ms = 60'000;
   bool delayed_name_removal =
       true;  // off: names are dropped at each operation, as Prometheus without the flag

@@ -10,6 +10,7 @@
 #include "query/annotations.h"
 #include "query/budget.h"
 #include "query/engine.h"
+#include "query/query_registry.h"
 #include "query/shared_results.h"
 #include "query/step_vector.h"
 
@@ -20,6 +21,8 @@ struct QueryContext {
   const Querier& querier;
   ThreadPool* pool;  // may be null
   Budget& budget;
+  QueryRegistry::Ticket& ticket;
+  const std::stop_token& stop;
   StepRange range;      // of the whole query
   int64_t step_ms = 0;  // of the whole query, 0 for an instant one
   int64_t lookback_ms = 0;
@@ -30,6 +33,7 @@ struct QueryContext {
   std::unordered_set<const Expr*> statistics_only;
   // What was selected so far: rows look at its labels until the query ends.
   std::vector<std::unique_ptr<SeriesSet>> selected;
+  std::vector<Charge> selected_charges;
   SharedResults shared;
 
   // Accounts for `v` as it now is.

@@ -1,6 +1,7 @@
-// The queries that an engine is running: at most so many of users at once, listed, cancelled one by
-// one, and the largest of them given up when together they take too much memory. Rules have a share
-// of the memory that users do not get.
+// The queries that an engine is running: at most so many of users at once, and fewer of those that
+// choose very many series; listed, cancelled one by one, and the largest of them given up when
+// together they take too much memory. Rules wait for nothing and have a share of the memory that
+// users do not get.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,9 @@ class QueryRegistry {
     ~Ticket() {
       if (registry_ != nullptr) registry_->Leave(id_);
     }
+    // Waits until the query may be one of the large. Once it is, that is at once true again.
+    // Thread-safe. Errors as of Enter, or that with which the query was ended meanwhile.
+    Status EnterLarge(const std::stop_token& stop) { return registry_->EnterLarge(id_, stop); }
 
    private:
     friend class QueryRegistry;
@@ -34,9 +38,13 @@ class QueryRegistry {
     uint64_t id_ = 0;
   };
 
-  // `max_bytes` of all queries together; `clock` must outlive the registry.
-  QueryRegistry(int max_concurrent, uint64_t max_bytes, const Clock* clock)
-      : max_concurrent_(max_concurrent), max_bytes_(max_bytes), clock_(clock) {}
+  struct Limits {
+    int concurrent = 1;
+    int concurrent_large = 1;
+    uint64_t bytes = 0;  // of all queries together
+  };
+  // `clock` must outlive the registry.
+  QueryRegistry(Limits limits, const Clock* clock) : limits_(limits), clock_(clock) {}
 
   enum class Kind { kUser, kRule };
   // Waits for a place, unless it is a rule's. `budget` must outlive the ticket. Cancelled or
@@ -55,19 +63,24 @@ class QueryRegistry {
     int64_t start_wall_ms;
     int64_t start_ms;
     Budget* budget;
+    bool large = false;
   };
+  // Waits for `place`, within `timeout_ms`.
+  template <typename Place>
+  Status Wait(const std::stop_token& stop, int64_t timeout_ms, Place place) REQUIRES(mutex_);
+  Status EnterLarge(uint64_t id, const std::stop_token& stop);
   void Leave(uint64_t id);
   // Called by budgets when they grow: ends the largest query of users when these use more than
   // their share, or the largest of rules when nothing else is left to end.
   void Relieve();
 
-  const int max_concurrent_;
-  const uint64_t max_bytes_;
+  const Limits limits_;
   const Clock* const clock_;
   mutable Mutex mutex_;
-  CondVar left_;
+  CondVar freed_;  // a place, or somebody who waits for one was ended
   uint64_t next_id_ GUARDED_BY(mutex_) = 1;
   int users_ GUARDED_BY(mutex_) = 0;  // of running_
+  int large_ GUARDED_BY(mutex_) = 0;  // of running_
   std::map<uint64_t, Running> running_ GUARDED_BY(mutex_);
 };
 

@@ -4,6 +4,18 @@
 
 namespace deckwatch::query {
 
+namespace {
+
+// The query may hold the label sets of so many series. Those that the store keeps are shared, but
+// may go from there before this query ends.
+Status Admit(QueryContext& ctx, size_t series, Charge* charge) {
+  constexpr uint64_t kBytesPerSeries = 128;
+  if (series > kLargeSelection) TRY(ctx.ticket.EnterLarge(ctx.stop));
+  return ctx.budget.Hold(0, series * kBytesPerSeries, charge);
+}
+
+}  // namespace
+
 std::vector<int64_t> ReferenceTimes(const QueryContext& ctx, const Expr& e,
                                     const StepRange& steps) {
   std::vector<int64_t> out(steps.size());
@@ -12,9 +24,15 @@ std::vector<int64_t> ReferenceTimes(const QueryContext& ctx, const Expr& e,
 }
 
 Result<const SeriesSet*> Select(QueryContext& ctx, const Expr& selector, int64_t start_ms,
-                                int64_t end_ms, const SelectHints& hints) {
+                                int64_t end_ms, SelectHints hints) {
+  Charge charge;
+  Status admitted;
+  hints.admit = [&](size_t series) { return admitted = Admit(ctx, series, &charge); };
   auto set = ctx.querier.Select(start_ms, end_ms, selector.matchers, hints);
+  TRY(admitted);
   if (!set.ok()) return set.status().Annotate("expanding series");
+  TRY(Admit(ctx, (*set)->size(), &charge));  // the store had them already
+  ctx.selected_charges.push_back(std::move(charge));
   ctx.budget.CountSeries((*set)->size());
   ctx.selected.push_back(std::move(*set));
   return static_cast<const SeriesSet*>(ctx.selected.back().get());

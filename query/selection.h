@@ -12,9 +12,10 @@ namespace deckwatch::query {
 // The reference time of each step: `@` and offset applied.
 std::vector<int64_t> ReferenceTimes(const QueryContext& ctx, const Expr& e, const StepRange& steps);
 
-// What the selector matches. The set lives as long as the query.
+// What the selector matches. The set lives, and is accounted for, as long as the query, which waits
+// for a place among the large ones first where the set is large.
 Result<const SeriesSet*> Select(QueryContext& ctx, const Expr& selector, int64_t start_ms,
-                                int64_t end_ms, const SelectHints& hints);
+                                int64_t end_ms, SelectHints hints);
 
 // Reads series [begin, end) in turn, counts what is read, and visits those that have samples.
 Status ReadSeries(QueryContext& ctx, const SeriesSet& set, size_t begin, size_t end,

@@ -244,7 +244,7 @@ Status App::Impl::OpenStore(const Config& c) {
 
 Status App::Impl::OpenRooms() {
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  query_pool = std::make_unique<ThreadPool>("query", cores, 4096);
+  query_pool = std::make_unique<ThreadPool>("query", cores, 4096, Priority::kQuery);
   query::EngineOptions engine_options;
   engine_options.lookback_delta_ms = flags.lookback_delta_ms;
   engine_options.timeout_ms = flags.query_timeout_ms;

@@ -378,12 +378,13 @@ void HttpServer::SetGate(std::function<bool(const Request&, Response*)> gate) {
 
 void HttpServer::Start() {
   const HttpServerOptions& o = impl_->options;
-  const auto lane = [&](Lane l, const char* name, int threads) {
-    impl_->lanes[static_cast<size_t>(l)] = std::make_unique<ThreadPool>(name, threads, o.max_queue);
+  const auto lane = [&](Lane l, const char* name, int threads, Priority priority) {
+    impl_->lanes[static_cast<size_t>(l)] =
+        std::make_unique<ThreadPool>(name, threads, o.max_queue, priority);
   };
-  lane(Lane::kControl, "http-control", o.control_threads);
-  lane(Lane::kQuery, "http-query", o.query_threads);
-  lane(Lane::kIngest, "http-ingest", o.ingest_threads);
+  lane(Lane::kControl, "http-control", o.control_threads, Priority::kNormal);
+  lane(Lane::kQuery, "http-query", o.query_threads, Priority::kQuery);
+  lane(Lane::kIngest, "http-ingest", o.ingest_threads, Priority::kNormal);
   impl_->front->Start([impl = impl_.get()](RawRequest raw, std::string peer, std::stop_token stop,
                                            HttpFront::Reply reply) {
     impl->Dispatch(std::move(raw), std::move(peer), std::move(stop), std::move(reply));

@@ -271,10 +271,12 @@ Status PartReader::GetLabels(
   return {};
 }
 
-Result<SelectionPtr> PartReader::Select(const std::vector<Matcher>& matchers) const {
+Result<SelectionPtr> PartReader::Select(const std::vector<Matcher>& matchers,
+                                        const Admit& admit) const {
   auto out = std::make_shared<Selection>();
   TRY_ASSIGN(const Postings ordinals, SelectPostings(*this, matchers));
   if (ordinals.empty()) return SelectionPtr(std::move(out));
+  if (admit) TRY(admit(ordinals.size()));
   out->Reserve(ordinals.size());
   TRY(GetLabels(ordinals,
                 [&](uint32_t ordinal, LabelsView l) { out->Add(l.encoded(), ordinal, 0); }));

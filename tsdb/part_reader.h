@@ -62,7 +62,7 @@ class PartReader : public PostingsSource {
                   std::vector<Postings>* out) const override;
 
   // The series that `matchers` choose; items are ordinals.
-  Result<SelectionPtr> Select(const std::vector<Matcher>& matchers) const;
+  Result<SelectionPtr> Select(const std::vector<Matcher>& matchers, const Admit& admit) const;
   // Label sets of ascending ordinals, one by one.
   Status GetLabels(std::span<const uint32_t> ordinals,
                    const std::function<void(uint32_t ordinal, LabelsView labels)>& visit) const;

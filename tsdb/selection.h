@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "base/labels.h"
 #include "base/matcher.h"
+#include "base/status.h"
 #include "tsdb/bytes_cache.h"
 
 namespace deckwatch::tsdb {
@@ -67,6 +69,9 @@ struct TextList {
   std::vector<std::string> texts;
   size_t bytes() const;
 };
+
+// SelectHints::admit
+using Admit = std::function<Status(size_t series)>;
 
 using SelectionCache = BytesCache<Selection>;
 // The name of a selection by `matchers`; `place` and `version` name what it is made from: one of

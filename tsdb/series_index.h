@@ -78,7 +78,7 @@ class SeriesIndex : public PostingsSource {
   // Those of the given ids that are known, by metric name; "" holds those without one.
   SeriesByMetric ByMetric(std::span<const uint32_t> ids) const;
   // The series that `matchers` choose; items are group and column.
-  Result<SelectionPtr> Select(const std::vector<Matcher>& matchers) const;
+  Result<SelectionPtr> Select(const std::vector<Matcher>& matchers, const Admit& admit) const;
   // Goes up whenever a series comes or goes.
   uint64_t version() const;
   // Every series with its place, by number.

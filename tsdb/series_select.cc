@@ -87,8 +87,10 @@ SelectionPtr SeriesIndex::MakeSelection(const Postings& ids) const {
   return out;
 }
 
-Result<SelectionPtr> SeriesIndex::Select(const std::vector<Matcher>& matchers) const {
+Result<SelectionPtr> SeriesIndex::Select(const std::vector<Matcher>& matchers,
+                                         const Admit& admit) const {
   TRY_ASSIGN(const Postings ids, SelectPostings(*this, matchers));
+  if (admit) TRY(admit(ids.size()));
   return MakeSelection(ids);
 }
 

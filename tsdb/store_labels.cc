@@ -70,7 +70,7 @@ Result<std::shared_ptr<const TextList>> StoreQuerier::TextsIn(
   if (auto kept = store_->texts_.Find(key); kept != nullptr) return kept;
   std::shared_ptr<const TextList> made;
   if (matchers != nullptr) {
-    TRY_ASSIGN(const SelectionPtr selection, SelectInOne(place, *matchers, version));
+    TRY_ASSIGN(const SelectionPtr selection, SelectInOne(place, *matchers, version, {}));
     made = name.empty() ? NamesOf(*selection) : ValuesOf(*selection, name);
   } else {
     auto list = std::make_shared<TextList>();

@@ -112,14 +112,16 @@ Status Store::Start() {
                             {"parts", v->parts.size()},
                             {"ms", options_.clock->MonotonicMs() - started_ms}});
   if (options_.background) {
-    loader_ = StartThread("tsdb-load", [this](std::stop_token stop) {
+    const auto load = [this](std::stop_token stop) {
       const ViewPtr v = view();  // held: others replace it while the windows are read
       for (auto w = v->windows.rbegin(); w != v->windows.rend() && !stop.stop_requested(); ++w) {
         (*w)->LoadAll();
       }
-    });
+    };
+    loader_ = StartThread("tsdb-load", load, Priority::kUpkeep);
     log_ = StartThread("tsdb-log", [this](std::stop_token stop) { RunLog(stop); });
-    maintainer_ = StartThread("tsdb", [this](std::stop_token stop) { RunMaintenance(stop); });
+    maintainer_ = StartThread(
+        "tsdb", [this](std::stop_token stop) { RunMaintenance(stop); }, Priority::kUpkeep);
   }
   return {};
 }

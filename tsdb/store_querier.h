@@ -21,7 +21,7 @@ class StoreQuerier : public Querier {
   Result<std::unique_ptr<SeriesSet>> Select(int64_t start_ms, int64_t end_ms,
                                             const std::vector<Matcher>& matchers,
                                             const SelectHints& hints) const override {
-    TRY_ASSIGN(auto set, SelectSet({start_ms, end_ms, hints.latest_only}, matchers));
+    TRY_ASSIGN(auto set, SelectSet({start_ms, end_ms, hints.latest_only}, matchers, hints.admit));
     return std::unique_ptr<SeriesSet>(std::move(set));
   }
   Result<std::vector<std::string>> LabelNames(const LabelQuery& query) const override;
@@ -37,7 +37,8 @@ class StoreQuerier : public Querier {
 
  private:
   Result<std::unique_ptr<StoreSeriesSet>> SelectSet(StoreSeriesSet::Range range,
-                                                    const std::vector<Matcher>& matchers) const;
+                                                    const std::vector<Matcher>& matchers,
+                                                    const Admit& admit) const;
   // Damage is no error of the answer: what is left is given, and what is lost is told.
   Status Tolerate(const PartPtr& place, const Status& read) const;
   void NoteLosses(int64_t start_ms, int64_t end_ms, const std::vector<Matcher>& matchers) const;
@@ -45,9 +46,9 @@ class StoreQuerier : public Querier {
   std::vector<PartPtr> PlacesIn(int64_t start_ms, int64_t end_ms) const;
   // The series that `matchers` choose in all places, from the cache when that was asked before.
   Result<SelectionPtr> SelectIn(const std::vector<PartPtr>& places,
-                                const std::vector<Matcher>& matchers) const;
+                                const std::vector<Matcher>& matchers, const Admit& admit) const;
   Result<SelectionPtr> SelectInOne(const PartPtr& place, const std::vector<Matcher>& matchers,
-                                   uint64_t head_version) const;
+                                   uint64_t head_version, const Admit& admit) const;
   // The values of a label in one place, or with an empty name the names of all labels; of all
   // series there, or of those that `matchers` choose. Kept.
   Result<std::shared_ptr<const TextList>> TextsIn(const PartPtr& place, const std::string& name,

@@ -34,18 +34,19 @@ std::vector<PartPtr> StoreQuerier::PlacesIn(int64_t start_ms, int64_t end_ms) co
 
 Result<SelectionPtr> StoreQuerier::SelectInOne(const PartPtr& place,
                                                const std::vector<Matcher>& matchers,
-                                               uint64_t head_version) const {
+                                               uint64_t head_version, const Admit& admit) const {
   const std::string key = place == nullptr ? SelectionKey('H', head_version, matchers)
                                            : SelectionKey('P', place->id(), matchers);
   if (SelectionPtr kept = store_->selections_.Find(key); kept != nullptr) return kept;
-  TRY_ASSIGN(SelectionPtr made,
-             place == nullptr ? store_->index_.Select(matchers) : place->Select(matchers));
+  TRY_ASSIGN(SelectionPtr made, place == nullptr ? store_->index_.Select(matchers, admit)
+                                                 : place->Select(matchers, admit));
   store_->selections_.Put(key, made);
   return made;
 }
 
 Result<SelectionPtr> StoreQuerier::SelectIn(const std::vector<PartPtr>& places,
-                                            const std::vector<Matcher>& matchers) const {
+                                            const std::vector<Matcher>& matchers,
+                                            const Admit& admit) const {
   if (places.empty()) return SelectionPtr(std::make_shared<const Selection>());
   const bool head = places.back() == nullptr;
   const uint64_t version = head ? store_->index_.version() : 0;
@@ -55,7 +56,7 @@ Result<SelectionPtr> StoreQuerier::SelectIn(const std::vector<PartPtr>& places,
   std::vector<SelectionPtr> found;
   bool whole = true;
   for (const PartPtr& place : places) {
-    auto one = SelectInOne(place, matchers, version);
+    auto one = SelectInOne(place, matchers, version, admit);
     TRY(Tolerate(place, one.status()));
     whole &= one.ok();
     found.push_back(one.ok() ? std::move(one).value() : std::make_shared<const Selection>());
@@ -67,10 +68,10 @@ Result<SelectionPtr> StoreQuerier::SelectIn(const std::vector<PartPtr>& places,
 }
 
 Result<std::unique_ptr<StoreSeriesSet>> StoreQuerier::SelectSet(
-    StoreSeriesSet::Range range, const std::vector<Matcher>& matchers) const {
+    StoreSeriesSet::Range range, const std::vector<Matcher>& matchers, const Admit& admit) const {
   range.start_ms = std::max(range.start_ms, oldest_ms_);
   const std::vector<PartPtr> places = PlacesIn(range.start_ms, range.end_ms);
-  TRY_ASSIGN(SelectionPtr selection, SelectIn(places, matchers));
+  TRY_ASSIGN(SelectionPtr selection, SelectIn(places, matchers, admit));
   NoteLosses(range.start_ms, range.end_ms, matchers);
   return std::make_unique<StoreSeriesSet>(store_, view_, lost_, range, std::move(selection),
                                           places);
@@ -80,7 +81,7 @@ Result<std::vector<Labels>> StoreQuerier::Series(const LabelQuery& query) const 
   static const std::vector<std::vector<Matcher>> kEverything(1);
   std::vector<Labels> out;
   for (const auto& matchers : query.matcher_sets.empty() ? kEverything : query.matcher_sets) {
-    TRY_ASSIGN(const auto set, SelectSet({query.start_ms, query.end_ms, false}, matchers));
+    TRY_ASSIGN(const auto set, SelectSet({query.start_ms, query.end_ms, false}, matchers, {}));
     out.reserve(out.size() + set->size());
     for (size_t i = 0; i < set->size(); ++i) {
       if (set->HasSamples(i)) out.emplace_back(set->LabelsAt(i));

@@ -39,12 +39,27 @@ TEST(SelectionTest, HeadGivesTheOrderOfLabelSets) {
             [](const Labels& a, const Labels& b) { return SeriesBefore(a, b); });
   want.erase(std::unique(want.begin(), want.end()), want.end());
 
-  const auto got = index.Select(Everything());
+  size_t asked = 0;
+  const auto got = index.Select(Everything(), [&](size_t series) {
+    asked = series;
+    return Status();
+  });
   ASSERT_TRUE(got.ok());
+  EXPECT_EQ(asked, want.size());
   ASSERT_EQ((*got)->size(), want.size());
   for (size_t i = 0; i < want.size(); ++i) {
     EXPECT_EQ((*got)->LabelsAt(i).ToString(), want[i].ToString());
   }
+}
+
+TEST(SelectionTest, WhatIsNotAdmittedIsNotMade) {
+  SeriesIndex index(0);
+  const Labels labels = {{"__name__", "up"}};
+  const LabelsView view = labels;
+  SeriesRef ref;
+  ASSERT_TRUE(index.Resolve({&view, 1}, 1, {&ref, 1}).ok());
+  const auto got = index.Select(Everything(), [](size_t) { return Status::Cancelled("enough"); });
+  EXPECT_EQ(got.status().message(), "enough");
 }
 
 TEST(SelectionTest, HeadVersionChangesWithItsSeries) {
