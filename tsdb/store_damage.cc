@@ -1,5 +1,5 @@
 // Damage: what is done about files that cannot be read, so that the store always opens and what is
-// lost is known (docs/decisions/0013-damage.md).
+// lost is known (docs/decisions/0016-damage.md).
 //
 //   CURRENT, MANIFEST   kept twice: nothing is lost (kv_mirror.h)
 //   meta, state         kept twice: nothing is lost (twin.h)
