@@ -57,6 +57,7 @@ struct RuleGroup::Rule {
   std::set<Labels> series;  // written by the last evaluation
   RuleHealth health = RuleHealth::kUnknown;
   std::string last_error;
+  bool incomplete = false;  // so was the last evaluation: said once
   double seconds = 0;
   int64_t last_evaluation_ms = 0;
 };
@@ -241,6 +242,14 @@ void RuleGroup::ResolveLeftovers(int64_t ts_ms, std::vector<Alert>* to_send) {
 Status RuleGroup::EvaluateRule(Rule* rule, int64_t ts_ms, std::vector<Alert>* to_send) {
   const int64_t t_ms = ts_ms - config_.query_offset_ms;
   TRY_ASSIGN(const query::QueryResult result, query_(rule->config.expr, t_ms));
+  if (result.incomplete && !rule->incomplete) {
+    LogWarn("rule evaluated without samples that are lost",
+            {{"file", config_.file},
+             {"group", config_.name},
+             {"rule", rule->config.name},
+             {"lost", result.annotations.warnings.back()}});
+  }
+  rule->incomplete = result.incomplete;
   std::vector<Sample> samples;
   if (rule->config.alerting) {
     TRY(Alarm(rule, result, ts_ms, &samples, to_send));

@@ -112,6 +112,7 @@ Status Export(const ToolCommand& command) {
   if (out == nullptr) return Status::Io("cannot create " + command.output);
   ExportCounts counts;
   Status status;
+  std::vector<std::string> losses;
   {
     ProgressLine line;
     TRY_ASSIGN(const auto querier, db->NewQuerier());
@@ -126,6 +127,7 @@ Status Export(const ToolCommand& command) {
           if (out != stdout) line.Show(done, GroupDigits(counts.samples) + " samples");
         },
         &counts);
+    losses = querier->Losses();
   }
   if (std::fflush(out) != 0 && status.ok()) status = Status::Io("cannot write the text");
   if (out != stdout) std::fclose(out);
@@ -135,13 +137,16 @@ Status Export(const ToolCommand& command) {
   Say(counts.native_histograms, "native histograms left out: the text format has none");
   Say(counts.stale_markers, "stale markers left out");
   Say(counts.exemplars_left_out, "exemplars left out: no line of the text may have them");
-  return {};
+  for (const std::string& loss : losses) std::fprintf(stderr, "warning: %s\n", loss.c_str());
+  if (losses.empty()) return {};
+  return Status::Corruption("the text is without the samples that are lost");
 }
 
 Status Verify(const std::string& dir) {
   {
     ProgressLine line;
-    TRY(tsdb::Verify(dir, [&](double done) { line.Show(done); }));
+    TRY(tsdb::Verify(
+        dir, [&](double done) { line.Show(done); }, std::cout));
   }
   std::puts("every block is sound");
   return {};

@@ -254,15 +254,20 @@ struct Kv::Impl {
 // Alone in the database, or before anybody else knows it.
 Status Kv::Impl::Open() {
   TRY(MendManifest(path, quarantine));
+  std::optional<uint64_t> hole;  // the first write that is gone with a whole log
+  if (mark == nullptr) {
+    TRY_ASSIGN(hole, SetAsideBehindHole(path, quarantine));
+  }
   TRY_ASSIGN(OpenedDatabase opened, OpenRocks(path, cache->impl_->cache, kind_of, on_damage));
   database->filter = std::move(opened.filter);
   database->db = std::move(opened.db);
   const uint64_t sequence = database->db->GetLatestSequenceNumber();
   if (mark == nullptr) {  // opened for the first time: afterwards, memory knows what is lost
     mark = std::make_unique<LogMark>(path);
-    lost_writes = std::max(mark->Read().value_or(0), sequence) - sequence;
+    const uint64_t end = std::min(sequence, hole.value_or(UINT64_MAX) - 1);
+    lost_writes = std::max(mark->Read().value_or(0), end) - end;
   }
-  mark->Write(sequence);
+  if (lost_writes == 0) mark->Write(sequence);  // else with the next synced write
   MutexLock lock(mutex);
   std::vector<FamilyPtr> found;
   for (rocksdb::ColumnFamilyHandle* handle : opened.handles) {

@@ -8,6 +8,7 @@
 #include <rocksdb/file_system.h>
 
 #include "base/bytes.h"
+#include "tsdb/kv_log.h"
 #include "tsdb/kv_options.h"
 
 namespace deckwatch::tsdb {
@@ -20,12 +21,6 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
 constexpr std::string_view kManifest = "MANIFEST-", kMirror = "MIRROR-";
-
-uint64_t Fnv1a(std::string_view bytes) {
-  uint64_t h = 0xcbf29ce484222325;
-  for (const char c : bytes) h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3;
-  return h;
-}
 
 // The path of the mirror; empty when `file` is no MANIFEST.
 std::string MirrorOf(const std::string& file) {
@@ -89,6 +84,7 @@ class MirroringFileSystem : public rocksdb::FileSystemWrapper {
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext* d) override {
     IOStatus s = target()->NewWritableFile(file, o, result, d);
+    if (s.ok() && file.ends_with(".log")) *result = NotingBegin(file, std::move(*result));
     const std::string mirror = MirrorOf(file);
     if (!s.ok() || mirror.empty()) return s;
     std::unique_ptr<rocksdb::FSWritableFile> second;
@@ -97,6 +93,7 @@ class MirroringFileSystem : public rocksdb::FileSystemWrapper {
     return s;
   }
   IOStatus DeleteFile(const std::string& file, const IOOptions& o, IODebugContext* d) override {
+    if (file.ends_with(".log")) ForgetBegin(file);
     if (const std::string mirror = MirrorOf(file); !mirror.empty()) {
       (void)target()->DeleteFile(mirror, o, d);  // one that stays behind is removed by MendManifest
     }

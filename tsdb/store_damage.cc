@@ -236,7 +236,10 @@ Status Store::LoseEndOfLog() {
     if (entry.path().extension() != ".log") continue;
     TRY(quarantine_.Keep(entry.path().string(), "the log, or what is left of it"));
   }
-  return head_->Flush();  // lets the damaged log go
+  KvBatch batch;
+  SaveLosses(&batch);
+  TRY(head_->Write(&batch, /*sync=*/true));  // until then, each start finds the loss again
+  return head_->Flush();                     // lets the damaged log go
 }
 
 // Before anybody writes. All windows become parts, so that nothing refers to what the registry has

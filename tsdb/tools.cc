@@ -98,9 +98,12 @@ Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::
   return {};
 }
 
-Status Verify(const std::string& path, const std::function<void(double)>& progress) {
+Status Verify(const std::string& path, const std::function<void(double)>& progress,
+              std::ostream& out) {
   TRY_ASSIGN(const auto db, OpenForTool(path));
-  return db->Verify(progress);
+  const Status sound = db->Verify(progress);
+  (void)PrintLosses(*db, out);
+  return sound;
 }
 
 Status Repair(const std::string& path, const std::function<void(double)>& progress,
@@ -118,14 +121,21 @@ Status List(const std::string& path, OutputFormat format, std::ostream& out) {
   if (format == OutputFormat::kJson) {
     std::string text;
     JsonWriter json(&text);
-    json.BeginArray();
+    json.BeginObject().Key("parts").BeginArray();
     for (const Db::PartInfo& p : parts) {
       json.BeginObject().Key("id").Uint(p.id).Key("level").String(p.level);
       json.Key("min_ms").Int(p.min_ms).Key("max_ms").Int(p.max_ms);
       json.Key("series").Uint(p.series).Key("samples").Uint(p.samples);
       json.Key("bytes").Uint(p.bytes).EndObject();
     }
-    json.EndArray();
+    json.EndArray().Key("losses").BeginArray();
+    for (const Loss& l : db->Losses()) {
+      json.BeginObject().Key("min_ms").Int(l.min_ms).Key("max_ms").Int(l.max_ms);
+      json.Key("found_ms").Int(l.found_ms).Key("what").String(l.what);
+      json.Key("first_metric").String(l.first_metric);
+      json.Key("last_metric").String(l.last_metric).EndObject();
+    }
+    json.EndArray().EndObject();
     out << text << "\n";
     return {};
   }

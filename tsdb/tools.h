@@ -24,8 +24,10 @@ enum class OutputFormat { kText, kJson };
 // `limit` bounds each list. The store at `path` must not be open elsewhere.
 Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::ostream& out);
 
-// Reads back every byte. Corruption, with what is damaged, when anything is.
-Status Verify(const std::string& path, const std::function<void(double done)>& progress);
+// Reads back every byte. Corruption, with what is damaged, when anything is. Prints what is known
+// to be lost from earlier damage.
+Status Verify(const std::string& path, const std::function<void(double done)>& progress,
+              std::ostream& out);
 
 // Opens the store, which makes it usable again whatever is damaged, and writes damaged parts anew
 // without what cannot be read. Prints what is lost; Corruption when anything is.
@@ -33,6 +35,7 @@ Status Repair(const std::string& path, const std::function<void(double done)>& p
               std::ostream& out);
 
 // One line per part: id, level, time range, series, samples, bytes; and what is known to be lost.
+// As JSON: {"parts": [...], "losses": [...]}.
 Status List(const std::string& path, OutputFormat format, std::ostream& out);
 
 // One line per delete whose samples are still on the disk: id, when, until when it can be undone,

@@ -97,11 +97,16 @@ class FakeEngine {
       for (const auto& [labels, value] : answers_[text]) {
         r.series.push_back({labels, {t_ms}, {value}, {}});
       }
+      if (!lost.empty()) {
+        r.incomplete = true;
+        r.annotations.warnings.push_back(lost);
+      }
       return r;
     };
   }
 
   std::vector<std::pair<std::string, int64_t>> asked;
+  std::string lost;  // what every answer is without; empty: nothing
 
  private:
   std::map<std::string, std::vector<std::pair<Labels, double>>> answers_;

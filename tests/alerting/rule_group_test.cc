@@ -99,6 +99,27 @@ TEST_F(RuleGroupTest, PendingThenFiringThenResolved) {
   EXPECT_THAT(Rule().alerts, IsEmpty());
 }
 
+TEST_F(RuleGroupTest, LostSamplesAreToldOfByAlertsAndOnceByTheLog) {
+  down_.hold_ms = 0;
+  RuleConfig recording;
+  recording.name = "r";
+  recording.expr = recording.query = "up == 0";
+  Make({down_, recording});
+  Down({"a"});
+  engine_.lost = "an hour is lost";
+  testing::internal::CaptureStderr();
+  const std::vector<Alert> fired = Tick();
+  const std::string first = testing::internal::GetCapturedStderr();
+  testing::internal::CaptureStderr();
+  Tick();
+  const std::string second = testing::internal::GetCapturedStderr();
+  ASSERT_THAT(fired, SizeIs(1));
+  EXPECT_EQ(Find(fired[0].annotations, "incomplete"), "an hour is lost");
+  EXPECT_THAT(first, HasSubstr("rule=r "));
+  EXPECT_THAT(first, HasSubstr("an hour is lost"));
+  EXPECT_EQ(second, "");
+}
+
 TEST_F(RuleGroupTest, PendingThatEndsIsNeverSent) {
   Make({down_});
   Down({"a"});

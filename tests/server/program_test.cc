@@ -272,6 +272,12 @@ TEST_F(ProgramTest, ImportsAndExportsText) {
   EXPECT_EQ(run({"tsdb", "export", "openmetrics", dir_ + "/imported", "-o", dir_ + "/out.txt"}), 0);
   std::ifstream out(dir_ + "/out.txt");
   EXPECT_EQ((std::string{std::istreambuf_iterator<char>(out), {}}), text);
+  for (const auto& e : std::filesystem::directory_iterator(dir_ + "/imported/parts")) {
+    if (e.path().extension() == ".sst") std::filesystem::remove(e.path());
+  }
+  Program incomplete({"tsdb", "export", "openmetrics", dir_ + "/imported"}, dir_ + "/log");
+  EXPECT_EQ(incomplete.Wait(), 1);
+  EXPECT_THAT(incomplete.Log(), HasSubstr("the text is without the samples that are lost"));
   WriteFile("in.txt", "a 1\n# EOF\n");
   EXPECT_EQ(run({"tsdb", "import", "openmetrics", dir_ + "/in.txt", store}), 1);
   EXPECT_EQ(run({"tsdb", "import", "json", dir_ + "/in.txt", store}), 2);

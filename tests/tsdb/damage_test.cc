@@ -211,6 +211,39 @@ TEST_F(DamageTest, ALogThatEndsTooEarlyIsToldOf) {
   Write(db.get(), kNow + 30);
 }
 
+// Each start begins a new log and keeps the old ones.
+TEST_F(DamageTest, NothingBehindAMissingLogIsReplayed) {
+  constexpr int kStarts = 3, kWrites = 5;
+  for (int k = 0; k < kStarts * kWrites; k += kWrites) {
+    const auto db = Open();
+    for (int i = 0; i < kWrites; ++i) Write(db.get(), kNow + k + i);
+  }
+  const std::vector<fs::path> logs = Files("head", ".log");
+  ASSERT_EQ(logs.size(), static_cast<size_t>(kStarts));
+  const std::string whole = path_ + ".whole";
+  fs::copy(path_, whole, fs::copy_options::recursive);
+  for (int missing = 0; missing < kStarts; ++missing) {
+    for (const bool replaced : {false, true}) {
+      SCOPED_TRACE("log " + std::to_string(missing) + (replaced ? " replaced" : " removed"));
+      fs::remove(logs[missing]);
+      if (replaced) fs::copy_file(logs[(missing + 1) % kStarts], logs[missing]);
+      for (const bool again : {false, true}) {
+        SCOPED_TRACE(again ? "opened again" : "opened");
+        const auto db = Open();
+        ASSERT_NE(db, nullptr);
+        const Answer answer = Read(*db);
+        EXPECT_EQ(answer.samples, missing * kWrites * kSeries + (again ? kSeries : 0));
+        ASSERT_EQ(answer.losses.size(), 1u);
+        EXPECT_NE(answer.losses[0].find("the end of the log"), std::string::npos);
+        if (!again) Write(db.get(), kNow + 100);
+      }
+      fs::remove_all(path_);
+      fs::copy(whole, path_, fs::copy_options::recursive);
+    }
+  }
+  fs::remove_all(whole);
+}
+
 TEST_F(DamageTest, ADamagedPartIsWrittenAnewAndTheRestIsListed) {
   {
     const auto db = Open();
@@ -293,7 +326,15 @@ TEST_F(DamageTest, TheToolRepairsAndTells) {
                 .code(),
             StatusCode::kCorruption);
   EXPECT_NE(out.str().find("lost: samples from 2027-"), std::string::npos) << out.str();
-  EXPECT_TRUE(Open()->Verify([](double) {}).ok());
+  out.str("");
+  EXPECT_TRUE(Verify(
+                  path_, [](double) {}, out)
+                  .ok());
+  EXPECT_NE(out.str().find("lost: samples from 2027-"), std::string::npos) << out.str();
+  out.str("");
+  ASSERT_TRUE(List(path_, OutputFormat::kJson, out).ok());
+  EXPECT_NE(out.str().find("\"losses\":[{\"min_ms\":1800000000000,"), std::string::npos)
+      << out.str();
 }
 
 // ---- surroundings
