@@ -172,8 +172,8 @@ rocksdb::Env* MirroringEnv() {
 
 Status MendManifest(const std::string& path, Quarantine* quarantine) {
   const Found found = LookInto(path);
+  if (!found.any_file) return {};  // to be created, again perhaps: the last try was cut short
   if (found.numbers.empty()) {
-    if (!found.any_file) return {};  // to be created
     return Status::Corruption(path + ": CURRENT, MANIFEST and its mirror are gone");
   }
   TRY_ASSIGN(const std::string current, ReadWhole(path + "/CURRENT"));

@@ -17,9 +17,9 @@ namespace {
 
 constexpr std::string_view kNoOptionsFile = "families say their options when they are opened";
 
-// RocksDB's files, kept as kv_mirror.h says, but for its OPTIONS file. With every family made or dropped the library writes
-// the options of all of them to a new one, syncs it, reads it back and compares: with 400 families
-// a tenth of a second. Nobody reads it: Open gives all options.
+// RocksDB's files, kept as kv_mirror.h says, but for its OPTIONS file. With every family made or
+// dropped the library writes the options of all of them to a new one, syncs it, reads it back and
+// compares: with 400 families a tenth of a second. Nobody reads it: Open gives all options.
 class Files : public rocksdb::FileSystemWrapper {
  public:
   Files() : rocksdb::FileSystemWrapper(MirroringEnv()->GetFileSystem()) {}

@@ -232,14 +232,17 @@ Status Store::ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& adde
   }
   TRY(WriteHead(&batch));
   TRY(head_->SyncLog());
-  MutexLock lock(mutex_);
-  View next = *view_;
-  EraseAll(gone, &next.parts);
-  if (added != nullptr) next.parts.push_back(added);
-  std::sort(next.parts.begin(), next.parts.end(),
-            [](const PartPtr& a, const PartPtr& b) { return a->id() < b->id(); });
-  view_ = std::make_shared<const View>(std::move(next));
-  return {};
+  {
+    MutexLock lock(mutex_);
+    View next = *view_;
+    EraseAll(gone, &next.parts);
+    if (added != nullptr) next.parts.push_back(added);
+    std::sort(next.parts.begin(), next.parts.end(),
+              [](const PartPtr& a, const PartPtr& b) { return a->id() < b->id(); });
+    view_ = std::make_shared<const View>(std::move(next));
+  }
+  // Before they go: else the end of the log, when it is lost, would take both with it.
+  return gone.empty() ? Status::Ok() : head_->Flush();
 }
 
 Status Store::MergeOnce(const MergePlan& plan, const std::function<bool()>& keep_going) {
