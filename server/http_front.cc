@@ -91,6 +91,10 @@ struct HttpFront::Impl : std::enable_shared_from_this<HttpFront::Impl> {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t n = write(wake_fd, &one, sizeof one);
   }
+  void TakeWake() {
+    uint64_t count;
+    [[maybe_unused]] const ssize_t n = read(wake_fd, &count, sizeof count);
+  }
 
   void Watch(int op, int fd, uint64_t id, uint32_t events) {
     epoll_event e{};
@@ -125,13 +129,16 @@ void HttpFront::Impl::Loop() {
   epoll_event events[64];
   while (!DrainDone()) {
     const int n = epoll_wait(epoll_fd, events, 64, WaitMs());
+    // The call to wake is taken before what it tells of: one that comes later stays for the next
+    // turn.
+    for (int i = 0; i < n; ++i) {
+      if (events[i].data.u64 == kWakeId) TakeWake();
+    }
     DeliverFinished();
     for (int i = 0; i < n; ++i) {
       const uint64_t id = events[i].data.u64;
-      if (id == kWakeId) {
-        uint64_t count;
-        [[maybe_unused]] const ssize_t r = read(wake_fd, &count, sizeof count);
-      } else if (id < kFirstConnectionId) {
+      if (id == kWakeId) continue;
+      if (id < kFirstConnectionId) {
         Accept(listeners[id - kFirstListenerId]);
       } else {
         OnEvent(id, events[i].events);

@@ -40,16 +40,22 @@ class RawClient {
     char buf[4096];
     while (end.empty() || got.find(end) == std::string::npos) {
       const ssize_t n = recv(fd_, buf, sizeof buf, 0);
+      ended_ = n == 0;
       if (n <= 0) break;
       got.append(buf, static_cast<size_t>(n));
     }
     return got;
   }
+  void GiveUpAfter(timeval limit) {
+    setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  }
   bool connected() const { return connected_; }
+  bool ended() const { return ended_; }  // the server closed
 
  private:
   int fd_;
   bool connected_;
+  bool ended_ = false;
 };
 
 std::string Gzip(const std::string& text) {
@@ -263,6 +269,21 @@ TEST(HttpFront, DropsAPeerThatNeverFinishesItsHead) {
   RawClient third(front->ports()[0]);  // wakes the loop
   EXPECT_EQ(slow.ReadUntil(""), "");
   EXPECT_GE(front->stats().timed_out, 1u);
+}
+
+// The second answer comes while the first is being delivered, and calls to wake just then.
+TEST(HttpFront, DeliversAnAnswerThatComesWhileItDeliversAnother) {
+  auto front = std::move(HttpFront::Listen({})).value();
+  int requests = 0;
+  front->Start([&](RawRequest, std::string, std::stop_token, HttpFront::Reply reply) {
+    reply({"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", {}, ++requests == 2});
+  });
+  RawClient client(front->ports()[0]);
+  timeval limit{5, 0};
+  client.GiveUpAfter(limit);
+  client.Send("GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n");
+  client.ReadUntil("");
+  EXPECT_TRUE(client.ended());
 }
 
 TEST(HttpFront, RefusesConnectionsOverTheLimit) {
