@@ -194,6 +194,9 @@ struct SelectHints {
   int64_t range_ms = 0;      // range selector's width; 0: instant selector
   std::string function;      // innermost function or aggregation around the selector, e.g. "rate"
   bool latest_only = false;  // only the newest sample of each series in the range is needed
+  // The same for series whose newest sample is a float and no stale marker; of others all samples
+  // are needed.
+  bool latest_float = false;
   // Asked before memory is taken for the label sets of so many series, for each place where they
   // are; may wait, and its error ends the Select. May be empty.
   std::function<Status(size_t series)> admit;

@@ -36,6 +36,12 @@ void CheckCounterName(const Expr& call, Position arg_pos, LabelsView labels, con
   annotations->PossibleNonCounter(name, arg_pos);
 }
 
+// Whether a newest sample that is a float makes the others of its window immaterial.
+bool NeedsLatestFloatOnly(FunctionId id) {
+  return id == FunctionId::kLastOverTime || id == FunctionId::kTsOfLastOverTime ||
+         id == FunctionId::kPresentOverTime || id == FunctionId::kAbsentOverTime;
+}
+
 // Applies `f` to one series after another; a row is added when it gives anything.
 class RangeApplier {
  public:
@@ -116,10 +122,12 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
   const bool extended = selector.range_mode != RangeMode::kPlain;
   const bool smoothed = selector.range_mode == RangeMode::kSmoothed;
   const bool shows_hints = ShowsResetHints(f.call->function->id);
+  const bool one_window = end_ms.front() == end_ms.back();
   SelectHints hints;
   hints.step_ms = steps.size() > 1 ? steps.step_ms : 0;
   hints.range_ms = range_ms;
   hints.function = f.call->function->name;
+  hints.latest_float = one_window && !extended && NeedsLatestFloatOnly(f.call->function->id);
   TRY_ASSIGN(const SeriesSet* const set,
              Select(ctx, selector, end_ms.front() - range_ms - (extended ? ctx.lookback_ms : 0) + 1,
                     end_ms.back() + (smoothed ? ctx.lookback_ms : 0), hints));

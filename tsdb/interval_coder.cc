@@ -267,9 +267,31 @@ struct LaneReader {
 
 }  // namespace
 
-void IntervalCoder::DecodeLanes(std::string_view words0, std::string_view words1, size_t n,
-                                uint8_t* symbols) const {
-  LaneReader even(words0), odd(words1);
+// The symbols of a block, and where its lower bits lie.
+struct IntervalCoder::Symbols {
+  std::string_view words[2], raw;
+  uint8_t of[kMaxBlock];
+};
+
+bool IntervalCoder::Split(const Block& block, Symbols* s) const {
+  CHECK(block.n <= kMaxBlock);
+  Reader in(block.bytes);
+  uint64_t count0, count1;
+  if (intervals_.size() == 1) {
+    std::memset(s->of, 0, block.n);
+  } else if (!in.GetVarint(&count0) || !in.GetVarint(&count1) || count0 > block.n + 2 ||
+             count1 > block.n + 2 || !in.GetBytes(2 * count0, &s->words[0]) ||
+             !in.GetBytes(2 * count1, &s->words[1])) {
+    return false;
+  }
+  s->raw = in.rest();
+  return true;
+}
+
+// Each integer waits for the one before it in its lane, so that four lanes take little longer than
+// two.
+void IntervalCoder::DecodeLanes(Symbols* a, size_t n_a, Symbols* b, size_t n_b) const {
+  LaneReader a0(a->words[0]), a1(a->words[1]), b0(b->words[0]), b1(b->words[1]);
   const uint32_t* slots = slots_.get();
   const auto step = [slots](LaneReader& lane) {
     const uint32_t slot = slots[lane.x & (kScale - 1)];
@@ -280,27 +302,38 @@ void IntervalCoder::DecodeLanes(std::string_view words0, std::string_view words1
     }
     return static_cast<uint8_t>(slot);
   };
+  const auto rest = [&step](LaneReader even, LaneReader odd, size_t i, size_t n, uint8_t* out) {
+    for (; i + 1 < n; i += 2) {
+      out[i] = step(even);
+      out[i + 1] = step(odd);
+    }
+    if (i < n) out[i] = step(even);
+  };
   size_t i = 0;
-  for (; i + 1 < n; i += 2) {
-    symbols[i] = step(even);
-    symbols[i + 1] = step(odd);
+  for (const size_t both = std::min(n_a, n_b); i + 1 < both; i += 2) {
+    a->of[i] = step(a0);
+    b->of[i] = step(b0);
+    a->of[i + 1] = step(a1);
+    b->of[i + 1] = step(b1);
   }
-  if (i < n) symbols[i] = step(even);
+  rest(a0, a1, i, n_a, a->of);
+  rest(b0, b1, i, n_b, b->of);
 }
 
-bool IntervalCoder::DecodeBlock(std::string_view block, size_t n, int64_t* out) const {
-  CHECK(n <= kMaxBlock);
-  Reader in(block);
-  uint8_t symbols[kMaxBlock] = {};
-  if (intervals_.size() > 1) {
-    uint64_t count0, count1;
-    std::string_view words0, words1;
-    if (!in.GetVarint(&count0) || !in.GetVarint(&count1) || count0 > n + 2 || count1 > n + 2) {
-      return false;
-    }
-    if (!in.GetBytes(2 * count0, &words0) || !in.GetBytes(2 * count1, &words1)) return false;
-    DecodeLanes(words0, words1, n, symbols);
+bool IntervalCoder::DecodeBlocks(std::span<const Block> blocks) const {
+  Symbols a, b;
+  for (; blocks.size() > 1; blocks = blocks.subspan(2)) {
+    if (!Split(blocks[0], &a) || !Split(blocks[1], &b)) return false;
+    if (intervals_.size() > 1) DecodeLanes(&a, blocks[0].n, &b, blocks[1].n);
+    if (!DecodeRaw(a, blocks[0]) || !DecodeRaw(b, blocks[1])) return false;
   }
+  if (blocks.empty()) return true;
+  if (!Split(blocks[0], &a)) return false;
+  if (intervals_.size() > 1) DecodeLanes(&a, blocks[0].n, &b, 0);
+  return DecodeRaw(a, blocks[0]);
+}
+
+bool IntervalCoder::DecodeRaw(const Symbols& symbols, const Block& block) const {
   uint64_t from[256];
   uint8_t width[256];
   bool any_width = false;
@@ -309,27 +342,29 @@ bool IntervalCoder::DecodeBlock(std::string_view block, size_t n, int64_t* out) 
     width[i] = intervals_[i].width;
     any_width |= width[i] > 0;
   }
+  const size_t n = block.n;
+  int64_t* const out = block.out;
+  const uint8_t* const of = symbols.of;
   if (!any_width) {
-    for (size_t i = 0; i < n; ++i) out[i] = static_cast<int64_t>(from[symbols[i]]);
-    return in.AtEnd();
+    for (size_t i = 0; i < n; ++i) out[i] = static_cast<int64_t>(from[of[i]]);
+    return symbols.raw.empty();
   }
-  const std::string_view raw = in.rest();
+  const std::string_view raw = symbols.raw;
   const size_t bits = raw.size() * 8;
   size_t at = 0, i = 0;
   // Eight bytes are read at a time: 7 + kMaxWidth bits of them at most count.
   for (; i < n && (at >> 3) + 8 <= raw.size(); ++i) {
     uint64_t word;
     std::memcpy(&word, raw.data() + (at >> 3), 8);
-    const uint8_t w = width[symbols[i]];
-    out[i] =
-        static_cast<int64_t>(from[symbols[i]] + ((word >> (at & 7)) & ((uint64_t{1} << w) - 1)));
+    const uint8_t w = width[of[i]];
+    out[i] = static_cast<int64_t>(from[of[i]] + ((word >> (at & 7)) & ((uint64_t{1} << w) - 1)));
     at += w;
   }
   BitReader rest(raw.substr(std::min(at >> 3, raw.size())));
   (void)rest.Get(static_cast<int>(at & 7));
   for (; i < n; ++i) {
-    const uint8_t w = width[symbols[i]];
-    out[i] = static_cast<int64_t>(from[symbols[i]] + rest.Get(w));
+    const uint8_t w = width[of[i]];
+    out[i] = static_cast<int64_t>(from[of[i]] + rest.Get(w));
     at += w;
   }
   return at <= bits && (at + 7) / 8 == raw.size();

@@ -43,10 +43,15 @@ class IntervalCoder {
 
   // Appends a block. Every integer must have been among those of For.
   void EncodeBlock(std::span<const int64_t> v, std::string* out) const;
-  // Reads a block of n <= kMaxBlock integers that is all of `block`. False when it is not one;
-  // `out` then holds anything.
   static constexpr size_t kMaxBlock = 1024;
-  [[nodiscard]] bool DecodeBlock(std::string_view block, size_t n, int64_t* out) const;
+  struct Block {
+    std::string_view bytes;  // of the block, all of them
+    size_t n = 0;            // integers, at most kMaxBlock
+    int64_t* out = nullptr;
+  };
+  // Reads blocks, two at a time in little more than the time of one. False when one of them is not
+  // such a block; what they give then is anything.
+  [[nodiscard]] bool DecodeBlocks(std::span<const Block> blocks) const;
 
   // About what For's integers and the coder take, in bits.
   double cost_bits() const { return cost_bits_; }
@@ -66,8 +71,10 @@ class IntervalCoder {
   void SetWeights(std::span<const uint32_t> counts);
   bool SetStarts();
   void SetSlots();
-  void DecodeLanes(std::string_view words0, std::string_view words1, size_t n,
-                   uint8_t* symbols) const;
+  struct Symbols;
+  bool Split(const Block& block, Symbols* s) const;
+  void DecodeLanes(Symbols* a, size_t n_a, Symbols* b, size_t n_b) const;
+  bool DecodeRaw(const Symbols& symbols, const Block& block) const;
 
   std::vector<Interval> intervals_;
   // By the low bits of the numeral: weight - 1, place inside the interval's share (12 bits each)

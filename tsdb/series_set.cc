@@ -67,18 +67,21 @@ class StoreSeriesSet::Reader {
 
   // What cannot be read is left out of `out`.
   Status Read(size_t i, Columns* out) {
-    const Status s = set_.range_.latest_only ? ReadLatest(i, out) : ReadAll(i, out);
+    const Status s = ReadNeeded(i, out);
     if (!IsUnreadable(s)) return s;
     set_.lost_->Add(s.message());
     return {};
   }
 
  private:
+  enum class Take { kAll, kLatest };  // kLatest: at least the newest
+
+  Status ReadNeeded(size_t i, Columns* out);
   Status ReadAll(size_t i, Columns* out);
   Status ReadLatest(size_t i, Columns* out);
-  Status ReadSource(size_t i, const Source& source, Columns* out);
-  Status ReadPart(size_t i, const Source& source, Columns* out);
-  void ReadHead(const Source& source, Columns* out);
+  Status ReadPart(size_t i, const Source& source, Take take, Columns* out);
+  void ReadHead(const Source& source, Take take, Columns* out);
+  Status ReadLatestOf(size_t i, const Source& source, Columns* out);
   int64_t NewestOf(const Source& source) const {
     const PartPtr& part = set_.places_[source.place].part;
     return part == nullptr ? INT64_MAX : part->meta().max_ms;
@@ -109,15 +112,17 @@ StoreSeriesSet::Cursor& StoreSeriesSet::Reader::CursorOf(const Source& source) {
   constexpr size_t kClocks = 256;
   const Range& range = set_.range_;
   // Of what is partly deleted, an older sample may be the newest.
-  const bool latest_only = range.latest_only && place.hidden.empty();
-  cursor.reset(new Cursor{PartReader::Cursor(place.part),
-                          PartReader::Span(range.start_ms, range.end_ms, latest_only, kClocks)});
+  cursor.reset(
+      new Cursor{PartReader::Cursor(place.part),
+                 PartReader::Span(range.start_ms, range.end_ms, false, kClocks),
+                 PartReader::Span(range.start_ms, range.end_ms, place.hidden.empty(), kClocks)});
   return *cursor;
 }
 
-Status StoreSeriesSet::Reader::ReadPart(size_t i, const Source& source, Columns* out) {
+Status StoreSeriesSet::Reader::ReadPart(size_t i, const Source& source, Take take, Columns* out) {
   Cursor& cursor = CursorOf(source);
-  const Status s = cursor.at.Read(source.first, &cursor.span, out);
+  PartReader::Span& span = take == Take::kAll ? cursor.all : cursor.latest;
+  const Status s = cursor.at.Read(source.first, &span, out);
   if (!s.ok()) set_.store_->Suspect(*set_.places_[source.place].part, s);
   for (const TombstonePtr& t : set_.places_[source.place].hidden) {
     if (!out->empty() && MatchesAll(t->matchers, set_.LabelsAt(i))) {
@@ -128,11 +133,12 @@ Status StoreSeriesSet::Reader::ReadPart(size_t i, const Source& source, Columns*
 }
 
 // After what is in `out`, or united with it.
-void StoreSeriesSet::Reader::ReadHead(const Source& source, Columns* out) {
+void StoreSeriesSet::Reader::ReadHead(const Source& source, Take take, Columns* out) {
   const Range& range = set_.range_;
+  const bool latest_only = take == Take::kLatest;
   for (const GroupWindow* w : set_.WindowsOf(source.first)) {
     if (w == nullptr ||
-        w->AppendTo(source.second, range.start_ms, range.end_ms, range.latest_only, out)) {
+        w->AppendTo(source.second, range.start_ms, range.end_ms, latest_only, out)) {
       continue;
     }
     Columns one;
@@ -146,21 +152,30 @@ Status StoreSeriesSet::Reader::ReadAll(size_t i, Columns* out) {
   out->Clear();
   for (const Source& source : set_.selection_->SourcesOf(i)) {
     if (set_.places_[source.place].part == nullptr) {
-      ReadHead(source, out);
+      ReadHead(source, Take::kAll, out);
       continue;
     }
     const bool first = out->empty();
-    if (const Status s = ReadPart(i, source, first ? out : &one_); !s.ok()) worst = s;
+    if (const Status s = ReadPart(i, source, Take::kAll, first ? out : &one_); !s.ok()) worst = s;
     if (!first) MergeColumns(std::move(one_), out);
   }
   return worst;
 }
 
-Status StoreSeriesSet::Reader::ReadSource(size_t i, const Source& source, Columns* out) {
-  if (set_.places_[source.place].part != nullptr) return ReadPart(i, source, out);
+Status StoreSeriesSet::Reader::ReadLatestOf(size_t i, const Source& source, Columns* out) {
+  if (set_.places_[source.place].part != nullptr) return ReadPart(i, source, Take::kLatest, out);
   out->Clear();
-  ReadHead(source, out);
+  ReadHead(source, Take::kLatest, out);
   return {};
+}
+
+Status StoreSeriesSet::Reader::ReadNeeded(size_t i, Columns* out) {
+  const Range& range = set_.range_;
+  if (!range.latest_only && !range.latest_float) return ReadAll(i, out);
+  const Status s = ReadLatest(i, out);
+  if (range.latest_only || out->empty()) return s;
+  const bool histogram = !out->histogram.empty() && out->histogram.back() != nullptr;
+  return histogram || IsStale(out->value.back()) ? ReadAll(i, out) : s;
 }
 
 namespace {
@@ -176,7 +191,7 @@ void KeepLast(Columns* c) {
 Status StoreSeriesSet::Reader::ReadLatest(size_t i, Columns* out) {
   const std::span<const Source> sources = set_.selection_->SourcesOf(i);
   if (sources.size() == 1) {
-    const Status s = ReadSource(i, sources[0], out);
+    const Status s = ReadLatestOf(i, sources[0], out);
     KeepLast(out);
     return s;
   }
@@ -194,7 +209,7 @@ Status StoreSeriesSet::Reader::ReadLatest(size_t i, Columns* out) {
     for (const Source& source : sources) {
       if (NewestOf(source) != newest_ms) continue;
       ++read;
-      if (const Status s = ReadSource(i, source, &one_); !s.ok()) worst = s;
+      if (const Status s = ReadLatestOf(i, source, &one_); !s.ok()) worst = s;
       if (one_.empty() || (!out->empty() && one_.t_ms.back() <= out->t_ms.back())) continue;
       KeepLast(&one_);
       std::swap(*out, one_);

@@ -16,7 +16,8 @@ class StoreSeriesSet : public SeriesSet {
   struct Range {
     int64_t start_ms = 0;
     int64_t end_ms = 0;
-    bool latest_only = false;
+    bool latest_only = false;  // as in SelectHints, both
+    bool latest_float = false;
   };
   // `parts`: what the places of `selection` are; null: the open windows of `view`.
   // What cannot be read goes to `lost`.
@@ -55,7 +56,7 @@ class StoreSeriesSet : public SeriesSet {
   // each finds the one it left.
   struct Cursor {
     PartReader::Cursor at;
-    PartReader::Span span;
+    PartReader::Span all, latest;  // of the range
   };
   using Cursors = std::vector<std::unique_ptr<Cursor>>;
   mutable Mutex mutex_;

@@ -81,7 +81,7 @@ Result<std::vector<Labels>> StoreQuerier::Series(const LabelQuery& query) const 
   static const std::vector<std::vector<Matcher>> kEverything(1);
   std::vector<Labels> out;
   for (const auto& matchers : query.matcher_sets.empty() ? kEverything : query.matcher_sets) {
-    TRY_ASSIGN(const auto set, SelectSet({query.start_ms, query.end_ms, false}, matchers, {}));
+    TRY_ASSIGN(const auto set, SelectSet({query.start_ms, query.end_ms}, matchers, {}));
     out.reserve(out.size() + set->size());
     for (size_t i = 0; i < set->size(); ++i) {
       if (set->HasSamples(i)) out.emplace_back(set->LabelsAt(i));

@@ -177,20 +177,28 @@ bool DecodeCoded(Reader* in, size_t n, SampleRange range, int64_t* out, bool* be
   for (size_t b = 0; b < blocks; ++b) {
     if (!in->GetVarint(&sizes[b])) return false;
   }
+  IntervalCoder::Block read[kStretchBlocks];
+  size_t reads = 0, first_read = 0;
+  int64_t* at = out;
   for (size_t b = 0; b < blocks; ++b) {
     std::string_view bytes;
     if (!in->GetBytes(sizes[b], &bytes)) return false;
     const size_t from = b * kBlockSamples, length = std::min(kBlockSamples, n - from);
     if (from + length <= range.first || from >= range.end()) continue;
+    if (reads == 0) first_read = b;
     const size_t skip = std::min(order, length);
-    if (!coder->DecodeBlock(bytes, length - skip, out + skip)) return false;
-    if ((head & kGcd) != 0) {
-      for (size_t i = skip; i < length; ++i) {
-        out[i] = Add(offset, static_cast<int64_t>(static_cast<uint64_t>(out[i]) * gcd));
-      }
+    read[reads++] = {bytes, length - skip, at + skip};
+    at += length;
+  }
+  if (!coder->DecodeBlocks({read, reads})) return false;
+  for (size_t k = 0; k < reads; ++k) {
+    int64_t* const coded = read[k].out;
+    for (size_t i = 0; (head & kGcd) != 0 && i < read[k].n; ++i) {
+      coded[i] = Add(offset, static_cast<int64_t>(static_cast<uint64_t>(coded[i]) * gcd));
     }
-    Integrate(order, first[b], delta[b], length, out);
-    out += length;
+    const size_t b = first_read + k;
+    const size_t length = std::min(kBlockSamples, n - b * kBlockSamples);
+    Integrate(order, first[b], delta[b], length, coded - (length - read[k].n));
   }
   return true;
 }

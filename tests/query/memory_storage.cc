@@ -44,15 +44,23 @@ bool NameFirst(LabelsView a, LabelsView b) {
 
 class MemoryStorage::Selection : public SeriesSet {
  public:
-  Selection(int64_t start_ms, int64_t end_ms, std::vector<SeriesPtr> series)
-      : start_ms_(start_ms), end_ms_(end_ms), series_(std::move(series)) {}
+  Selection(int64_t start_ms, int64_t end_ms, bool latest_float, std::vector<SeriesPtr> series)
+      : start_ms_(start_ms),
+        end_ms_(end_ms),
+        latest_float_(latest_float),
+        series_(std::move(series)) {}
 
   size_t size() const override { return series_.size(); }
   LabelsView LabelsAt(size_t i) const override { return series_[i]->labels; }
   Status Read(size_t i, Columns* out) const override {
     const Columns& all = series_[i]->columns;
-    const auto from = std::ranges::lower_bound(all.t_ms, start_ms_) - all.t_ms.begin();
+    auto from = std::ranges::lower_bound(all.t_ms, start_ms_) - all.t_ms.begin();
     const auto to = std::ranges::upper_bound(all.t_ms, end_ms_) - all.t_ms.begin();
+    if (latest_float_ && from < to) {
+      const auto last = static_cast<size_t>(to - 1);
+      const bool histogram = !all.histogram.empty() && all.histogram[last] != nullptr;
+      if (!histogram && !IsStale(all.value[last])) from = to - 1;
+    }
     const auto copy = [&](const auto& column, auto* slice) {
       slice->clear();
       if (!column.empty() && from < to) slice->assign(column.begin() + from, column.begin() + to);
@@ -67,6 +75,7 @@ class MemoryStorage::Selection : public SeriesSet {
  private:
   int64_t start_ms_;
   int64_t end_ms_;
+  bool latest_float_;
   std::vector<SeriesPtr> series_;
 };
 
@@ -77,13 +86,13 @@ class MemoryStorage::View : public Querier {
 
   Result<std::unique_ptr<SeriesSet>> Select(int64_t start_ms, int64_t end_ms,
                                             const std::vector<Matcher>& matchers,
-                                            const SelectHints&) const override {
+                                            const SelectHints& hints) const override {
     std::vector<SeriesPtr> found;
     for (const SeriesPtr& s : series_) {
       if (MatchesAll(matchers, s->labels) && InRange(*s, start_ms, end_ms)) found.push_back(s);
     }
     return std::unique_ptr<SeriesSet>(
-        std::make_unique<Selection>(start_ms, end_ms, std::move(found)));
+        std::make_unique<Selection>(start_ms, end_ms, hints.latest_float, std::move(found)));
   }
 
   Result<std::vector<std::string>> LabelNames(const LabelQuery& query) const override {

@@ -60,8 +60,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 6: (void)Tombstone::Decode(1, bytes).ok(); break;
     case 7: {
       const auto coder = IntervalCoder::Decode(&in);
-      std::vector<int64_t> out(n);
-      if (coder) (void)coder->DecodeBlock(in.rest(), n, out.data());
+      std::vector<int64_t> out(2 * n);
+      const std::string_view rest = in.rest();
+      const IntervalCoder::Block two[] = {{rest.substr(0, rest.size() / 2), n, out.data()},
+                                          {rest.substr(rest.size() / 2), n, out.data() + n}};
+      if (coder) (void)coder->DecodeBlocks(two);
       break;
     }
     case 8: {

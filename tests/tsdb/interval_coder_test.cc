@@ -43,13 +43,15 @@ void ExpectRoundTrip(const Ints& v) {
   ASSERT_TRUE(coder.has_value());
   Ints back(v.size());
   size_t at = 0;
+  std::vector<IntervalCoder::Block> blocks;
   for (size_t size : sizes) {
     std::string_view block;
     ASSERT_TRUE(in.GetBytes(size, &block));
     const size_t n = std::min(IntervalCoder::kMaxBlock, v.size() - at);
-    ASSERT_TRUE(coder->DecodeBlock(block, n, back.data() + at));
+    blocks.push_back({block, n, back.data() + at});
     at += n;
   }
+  ASSERT_TRUE(coder->DecodeBlocks(blocks));
   EXPECT_TRUE(in.AtEnd());
   EXPECT_EQ(back, v);
 }
@@ -139,7 +141,13 @@ TEST(IntervalCoder, SurvivesDamage) {
     const auto decode = [&](const std::string& bytes) {
       Reader in(bytes);
       const auto coder = IntervalCoder::Decode(&in);
-      return coder && coder->DecodeBlock(in.rest(), v.size(), out);
+      if (!coder) return false;
+      const IntervalCoder::Block block = {in.rest(), v.size(), out};
+      // Beside itself it fares no better than alone.
+      const IntervalCoder::Block two[] = {block, block};
+      const bool good = coder->DecodeBlocks({two, 1});
+      EXPECT_EQ(coder->DecodeBlocks(two), good);
+      return good;
     };
     ASSERT_TRUE(decode(encoded));
     for (size_t length = 0; length < encoded.size(); ++length) {
