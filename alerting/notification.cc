@@ -52,7 +52,8 @@ Result<Value> StringsMethod(const Value& self, std::string_view name, std::span<
 // `alertname` first, the rest by name.
 std::vector<std::pair<std::string, Value>> SortedPairs(const ValueMap& map) {
   std::vector<std::pair<std::string, Value>> pairs(map.entries.begin(), map.entries.end());
-  std::ranges::stable_partition(pairs, [](const auto& p) { return p.first == "alertname"; });
+  std::stable_partition(pairs.begin(), pairs.end(),
+                        [](const auto& p) { return p.first == "alertname"; });
   return pairs;
 }
 
