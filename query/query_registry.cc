@@ -4,11 +4,19 @@
 
 namespace deckwatch::query {
 
+namespace {
+
+Status TimedOut() {
+  return Status::DeadlineExceeded("query timed out in query queue");
+}
+
+}  // namespace
+
 template <typename Place>
 Status QueryRegistry::Wait(const std::stop_token& stop, int64_t timeout_ms, Place place) {
   if (freed_.WaitFor(mutex_, stop, timeout_ms, place)) return {};
   return stop.stop_requested() ? Status::Cancelled("query was canceled in query queue")
-                               : Status::DeadlineExceeded("query timed out in query queue");
+                               : TimedOut();
 }
 
 Result<QueryRegistry::Ticket> QueryRegistry::Enter(std::string_view text, Kind kind, Budget* budget,
@@ -37,7 +45,9 @@ Status QueryRegistry::EnterLarge(uint64_t id, const std::stop_token& stop) {
   TRY(Wait(stop, query.budget->left_ms(), [&]() REQUIRES(mutex_) {
     return large_ < limits_.concurrent_large || !query.budget->Check().ok();
   }));
-  TRY(query.budget->Check());
+  if (const Status s = query.budget->Check(); !s.ok()) {
+    return s.code() == StatusCode::kDeadlineExceeded ? TimedOut() : s;  // here, not evaluating
+  }
   query.large = true;
   ++large_;
   return {};
