@@ -215,8 +215,8 @@ class PairMatcher {
     return {};
   }
 
-  LabelsView LabelsOfRow(const StepVector& v, size_t row, const StepVector& other,
-                            size_t other_row, Labels* buffer) const {
+  LabelsView LabelsOfRow(const StepVector& v, size_t row, const StepVector& other, size_t other_row,
+                         Labels* buffer) const {
     if (row != kFill) return v.series[row].labels;
     *buffer = SignatureOf(m_).Apply(other.series[other_row].labels);
     return *buffer;

@@ -116,8 +116,9 @@ TEST(Tidy, RoomsIncludeOnlyWhatTheyMaySee) {
 TEST(Tidy, ThirdPartyHeadersLiveInFewFiles) {
   // Library by the beginning of its headers -> the files (or folders) that may include it.
   const std::vector<std::pair<std::string, std::vector<std::string>>> homes = {
-      {"rocksdb/", {"tsdb/kv.cc", "tsdb/kv_log.cc", "tsdb/kv_log.h", "tsdb/kv_mirror.cc", "tsdb/kv_mirror.h",
-                    "tsdb/kv_options.cc", "tsdb/kv_options.h"}},
+      {"rocksdb/",
+       {"tsdb/kv.cc", "tsdb/kv_log.cc", "tsdb/kv_log.h", "tsdb/kv_mirror.cc", "tsdb/kv_mirror.h",
+        "tsdb/kv_options.cc", "tsdb/kv_options.h"}},
       {"zstd.h", {"tsdb/", "scraper/"}},
       {"zlib.h", {"server/gzip.cc"}},
       {"httplib.h", {"base/http_client.cc", "server/http_server.cc"}},
@@ -190,10 +191,8 @@ TEST(Tidy, HeadersAreGuardedAndLinesShort) {
 // A ratchet: no file passes 500 lines, and those that do today may only shrink.
 TEST(Tidy, FilesStaySmall) {
   constexpr size_t kMaxLines = 500;
-  const std::map<std::string, size_t> larger = {{"query/selector.cc", 600},
-                                                {"scraper/manager.cc", 600},
-                                                {"scraper/page.cc", 600},
-                                                {"tsdb/codec.cc", 600}};
+  const std::map<std::string, size_t> larger = {{"scraper/manager.cc", 553},
+                                                {"scraper/page.cc", 573}};
   for (const Source& s : RoomSources()) {
     const auto allowed = larger.find(s.path);
     EXPECT_LE(s.lines.size(), allowed == larger.end() ? kMaxLines : allowed->second)
