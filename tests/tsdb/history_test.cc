@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
-#include "tests/tsdb/test_directory.h"
+#include "tests/tsdb/store_fixture.h"
 #include "tsdb/db.h"
 
 namespace deckwatch::tsdb {
@@ -20,25 +20,9 @@ constexpr size_t kSmall = 64 << 10;                 // runs of some 1,300 sample
 using Samples = std::map<int64_t, double>;
 using Model = std::map<std::string, Samples>;
 
-class HistoryTest : public ::testing::Test {
+class HistoryTest : public StoreFixture {
  protected:
-  void SetUp() override {
-    options_.path = FreshDirectory(::testing::UnitTest::GetInstance()->current_test_info()->name());
-    options_.clock = &clock_;
-    options_.background = false;
-    options_.retention_ms = 0;
-    Open();
-  }
-  void TearDown() override {
-    db_.reset();
-    std::filesystem::remove_all(options_.path);
-  }
-  void Open() {
-    db_.reset();
-    auto db = Db::Open(options_);
-    ASSERT_TRUE(db.ok()) << db.status().message();
-    db_ = std::move(db).value();
-  }
+  HistoryTest() : StoreFixture(kNow) { options_.retention_ms = 0; }
   std::unique_ptr<History> NewHistory() {
     auto h = db_->NewHistory(kSmall);
     EXPECT_TRUE(h.ok()) << h.status().message();
@@ -82,10 +66,6 @@ class HistoryTest : public ::testing::Test {
     for (const Db::PartInfo& p : db_->Parts()) out.push_back(p.id);
     return out;
   }
-
-  FakeClock clock_{kNow};
-  DbOptions options_;
-  std::unique_ptr<Db> db_;
 };
 
 TEST_F(HistoryTest, BecomesDaysAndHoursOfToday) {

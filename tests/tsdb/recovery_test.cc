@@ -17,7 +17,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
-#include "tests/tsdb/test_directory.h"
+#include "tests/tsdb/store_fixture.h"
 #include "tsdb/db.h"
 
 namespace deckwatch::tsdb {
@@ -42,25 +42,9 @@ class FileSizeLimit {
   struct rlimit before_ = {};
 };
 
-class RecoveryTest : public ::testing::Test {
+class RecoveryTest : public StoreFixture {
  protected:
-  void SetUp() override {
-    options_.path = FreshDirectory(::testing::UnitTest::GetInstance()->current_test_info()->name());
-    options_.clock = &clock_;
-    options_.background = false;
-    options_.memory_bytes = 64 << 20;
-    Open();
-  }
-  void TearDown() override {
-    db_.reset();
-    std::filesystem::remove_all(options_.path);
-  }
-  void Open() {
-    db_.reset();
-    auto db = Db::Open(options_);
-    ASSERT_TRUE(db.ok()) << db.status().message();
-    db_ = std::move(db).value();
-  }
+  RecoveryTest() : StoreFixture(kNow) {}
   // One sample of each series at step `step`; whether it was acknowledged.
   bool Commit(int64_t step, int series = 10) {
     WriteBatch batch;
@@ -96,10 +80,6 @@ class RecoveryTest : public ::testing::Test {
     }
     return out;
   }
-
-  FakeClock clock_{kNow};
-  DbOptions options_;
-  std::unique_ptr<Db> db_;
 };
 
 TEST_F(RecoveryTest, GoesOnByItselfAfterAnErrorOfTheLog) {

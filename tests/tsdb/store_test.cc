@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "base/clock.h"
-#include "tests/tsdb/test_directory.h"
+#include "tests/tsdb/store_fixture.h"
 #include "tsdb/db.h"
 
 namespace deckwatch::tsdb {
@@ -17,25 +17,9 @@ namespace {
 constexpr int64_t kNow = 1'800'000'000'000;
 constexpr int64_t kHour = 3'600'000;
 
-class StoreTest : public ::testing::Test {
+class StoreTest : public StoreFixture {
  protected:
-  void SetUp() override {
-    options_.path = FreshDirectory(::testing::UnitTest::GetInstance()->current_test_info()->name());
-    options_.clock = &clock_;
-    options_.background = false;
-    options_.memory_bytes = 64 << 20;
-    Open();
-  }
-  void TearDown() override {
-    db_.reset();
-    std::filesystem::remove_all(options_.path);
-  }
-  void Open() {
-    db_.reset();
-    auto db = Db::Open(options_);
-    ASSERT_TRUE(db.ok()) << db.status().message();
-    db_ = std::move(db).value();
-  }
+  StoreTest() : StoreFixture(kNow) {}
   SeriesRef Ref(const Labels& labels) {
     const LabelsView view = labels;
     SeriesRef ref = kNoSeries;
@@ -68,10 +52,6 @@ class StoreTest : public ::testing::Test {
     }
     return out;
   }
-
-  FakeClock clock_{kNow};
-  DbOptions options_;
-  std::unique_ptr<Db> db_;
 };
 
 using Samples = std::vector<std::pair<int64_t, double>>;
