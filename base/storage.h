@@ -197,6 +197,9 @@ struct SelectHints {
   // The same for series whose newest sample is a float and no stale marker; of others all samples
   // are needed.
   bool latest_float = false;
+  // Only the times of float samples matter, and which are stale markers: any other may come with
+  // any value that is no stale marker.
+  bool any_value = false;
   // Asked before memory is taken for the label sets of so many series, for each place where they
   // are; may wait, and its error ends the Select. May be empty.
   std::function<Status(size_t series)> admit;

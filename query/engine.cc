@@ -6,8 +6,6 @@
 
 #include "query/budget.h"
 #include "query/eval.h"
-#include "query/function_id.h"
-#include "query/functions.h"
 #include "query/label_sets.h"
 #include "query/parser.h"
 #include "query/query_context.h"
@@ -32,26 +30,6 @@ Budget::Limits LimitsOf(const EngineOptions& engine, const QueryOptions& query) 
       query.timeout_ms > 0 ? std::min(query.timeout_ms, engine.timeout_ms) : engine.timeout_ms;
   limits.stop = query.stop;
   return limits;
-}
-
-// Collects the selectors below histogram_count, histogram_sum or histogram_avg. A subquery or a
-// function that looks at buckets in between ends that.
-void FindStatisticsOnly(const Expr& e, bool inside, std::unordered_set<const Expr*>* out) {
-  if (e.kind == NodeKind::kVectorSelector && inside) out->insert(&e);
-  if (e.kind == NodeKind::kSubquery) inside = false;
-  if (e.kind == NodeKind::kCall) {
-    switch (e.function->id) {
-      case FunctionId::kHistogramCount:
-      case FunctionId::kHistogramSum:
-      case FunctionId::kHistogramAvg: inside = true; break;
-      case FunctionId::kHistogramQuantile:
-      case FunctionId::kHistogramFraction: inside = false; break;
-      default: break;
-    }
-  }
-  if (e.lhs != nullptr) FindStatisticsOnly(*e.lhs, inside, out);
-  if (e.rhs != nullptr) FindStatisticsOnly(*e.rhs, inside, out);
-  for (const auto& arg : e.args) FindStatisticsOnly(*arg, inside, out);
 }
 
 // The rows of `v` as series of a result, at the times of `steps`.
@@ -154,8 +132,8 @@ class Run {
                        steps,    step_ms,  lookback_ms_, {},      nullptr, 0,
                        {},       {},       {},           {}};
       if (query_.trace) ctx.trace = &result.trace;
-      FindStatisticsOnly(expr, false, &ctx.statistics_only);
-      if (ctx.statistics_only.empty()) ctx.shared.FindIn(expr);  // else equal text may differ
+      ctx.needs = SelectorNeeds::Of(expr);
+      if (ctx.needs.statistics_only.empty()) ctx.shared.FindIn(expr);  // else equal text may differ
       prepared_ns_ = options_.clock->MonotonicNs();
       TRY(Evaluate(ctx, expr, cached, &result));
     }

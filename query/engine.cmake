@@ -34,6 +34,7 @@ deckwatch_room(query
     result_cache.cc
     selection.cc
     selector.cc
+    selector_needs.cc
     series_hash.cc
     series_samples.cc
     shared_results.cc

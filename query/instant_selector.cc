@@ -215,7 +215,7 @@ Status PickLatest(QueryContext& ctx, const Picking& p, const SeriesSet& set, siz
 Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& steps, Pick pick,
                      std::string_view hint_function, const BlockSink& sink) {
   Picking p{selector, pick, ReferenceTimes(ctx, selector, steps), ctx.lookback_ms,
-            ctx.statistics_only.contains(&selector)};
+            ctx.needs.statistics_only.contains(&selector)};
   if (pick == Pick::kTimestamp && selector.at != AtModifier::kNone) {
     // As in Prometheus, timestamp() looks at the time that @ names, among what is selected for that
     // time less the offset: the sample must be recent for both.

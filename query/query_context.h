@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <unordered_set>
 #include <vector>
 
 #include "base/executor.h"
@@ -11,6 +10,7 @@
 #include "query/budget.h"
 #include "query/engine.h"
 #include "query/query_registry.h"
+#include "query/selector_needs.h"
 #include "query/shared_results.h"
 #include "query/step_vector.h"
 
@@ -29,8 +29,7 @@ struct QueryContext {
   AnnotationSet annotations;
   std::vector<TraceNode>* trace = nullptr;  // null: not asked for
   int trace_depth = 0;
-  // Selectors of whose histograms only count and sum are looked at.
-  std::unordered_set<const Expr*> statistics_only;
+  SelectorNeeds needs;
   // What was selected so far: rows look at its labels until the query ends.
   std::vector<std::unique_ptr<SeriesSet>> selected;
   std::vector<Charge> selected_charges;

@@ -27,6 +27,8 @@ Result<const SeriesSet*> Select(QueryContext& ctx, const Expr& selector, int64_t
                                 int64_t end_ms, SelectHints hints) {
   Charge charge;
   Status admitted;
+  // Others may share what is read for this one.
+  hints.any_value = ctx.needs.any_value.contains(&selector) && !ctx.shared.Has(selector);
   hints.admit = [&](size_t series) { return admitted = Admit(ctx, series, &charge); };
   auto set = ctx.querier.Select(start_ms, end_ms, selector.matchers, hints);
   TRY(admitted);

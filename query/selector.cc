@@ -141,7 +141,7 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
           const LabelsView labels = set->LabelsAt(i);
           if (!columns->histogram.empty() && shows_hints) {
             TRY(PrependPrevious(ctx, labels, columns));
-            SetResetHints(columns, ctx.statistics_only.contains(&selector));
+            SetResetHints(columns, ctx.needs.statistics_only.contains(&selector));
           }
           applier->Apply(*columns, labels, {SeriesLabels::View(labels), false}, out, annotations);
           return {};

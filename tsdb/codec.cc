@@ -261,6 +261,22 @@ bool DecodeXor(Reader* in, size_t n, double* out) {
   return bits.ok() && in->GetBytes(bits.bytes_read(), &used);
 }
 
+// The body of forms 0 and 1.
+bool DecodeDecimals(Reader* in, bool moved, int exponent, size_t n, size_t from, size_t to,
+                    double* out) {
+  int64_t m[kBlockSamples];
+  if (!DecodeInts(in, n, m)) return false;
+  const double scale = kPow10[static_cast<size_t>(exponent)];
+  for (size_t i = from; i < to; ++i) out[i - from] = static_cast<double>(m[i]) / scale;
+  if (!moved) return true;
+  if (!DecodeInts(in, n, m)) return false;
+  for (size_t i = from; i < to; ++i) {
+    double& v = out[i - from];
+    v = FromOrderedBits(Add(OrderedBits(v), m[i]));
+  }
+  return true;
+}
+
 }  // namespace
 
 bool ToDecimal(double v, int exponent, int64_t* m) {
@@ -433,7 +449,7 @@ void EncodeValues(std::span<const double> v, std::string* out) {
   out->append(best);
 }
 
-bool DecodeValues(Reader* in, size_t n, size_t from, size_t to, double* out) {
+bool DecodeValues(Reader* in, size_t n, size_t from, size_t to, double* out, Want want) {
   uint8_t form, exponent;
   if (n == 0 || n > kBlockSamples || !in->GetByte(&form)) return false;
   std::vector<std::pair<size_t, double>> exceptions;
@@ -446,16 +462,10 @@ bool DecodeValues(Reader* in, size_t n, size_t from, size_t to, double* out) {
     return true;
   }
   if (form > 2 || !in->GetByte(&exponent) || exponent > kMaxDecimalExponent) return false;
-  int64_t m[kBlockSamples];
-  if (!DecodeInts(in, n, m)) return false;
-  const double scale = kPow10[exponent];
-  for (size_t i = from; i < to; ++i) out[i - from] = static_cast<double>(m[i]) / scale;
-  if (form == 1) {
-    if (!DecodeInts(in, n, m)) return false;
-    for (size_t i = from; i < to; ++i) {
-      double& v = out[i - from];
-      v = FromOrderedBits(Add(OrderedBits(v), m[i]));
-    }
+  if (want == Want::kNans) {
+    std::fill_n(out, to - from, 0.0);
+  } else if (!DecodeDecimals(in, form == 1, exponent, n, from, to, out)) {
+    return false;
   }
   for (const auto& [at, value] : exceptions) {
     if (from <= at && at < to) out[at - from] = value;

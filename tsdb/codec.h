@@ -14,7 +14,8 @@
 //     form       byte: bits 0-1 one of the below, bit 7 exceptions given
 //     exceptions varint count, then per exception: varint position gap, 8 bytes of the double
 //     body 0     exponent byte, IntBlock of m: value = m / 10^exponent
-//     body 1     the same, then IntBlock of e: value = that, moved by e units in the last place
+//     body 1     the same, then IntBlock of e: value = that, moved by e units in the last place;
+//                no NaN, as in body 0
 //     body 2     first double, then XOR with the previous one, bit by bit (Gorilla)
 //     (positions of exceptions repeat the m before them)
 //
@@ -47,10 +48,15 @@ void EncodeInts(std::span<const int64_t> v, std::string* out);
 // holds anything.
 [[nodiscard]] bool DecodeInts(Reader* in, size_t n, int64_t* out);
 
+// What a reader wants of values. kNans: only which are NaN, and these exactly; any other may come
+// as any other. Decimals are no NaN, so their bytes need not be read, and `in` is left anywhere.
+enum class Want : uint8_t { kValues, kNans };
+
 // The same for 1 <= size <= kBlockSamples doubles.
 void EncodeValues(std::span<const double> v, std::string* out);
 // Of the n values only [from, to) are made; `out` has room for them.
-[[nodiscard]] bool DecodeValues(Reader* in, size_t n, size_t from, size_t to, double* out);
+[[nodiscard]] bool DecodeValues(Reader* in, size_t n, size_t from, size_t to, double* out,
+                                Want want = Want::kValues);
 [[nodiscard]] inline bool DecodeValues(Reader* in, size_t n, double* out) {
   return DecodeValues(in, n, 0, n, out);
 }

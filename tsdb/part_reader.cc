@@ -408,14 +408,18 @@ Status PartReader::Decode(std::string_view entry, uint32_t ordinal, Span* span,
     out->value.assign(count, v);
   } else {
     std::span<const double> beside;
+    // What stands behind the values is found by reading them.
+    const Want want = (head.flags & (kHasStart | kHasHistograms)) == 0 ? span->want : Want::kValues;
     if (head.back > ordinal) return damaged();
-    if (head.back > 0) {
+    if (head.back > 0 && want == Want::kValues) {
       TRY(ReadNeighbour(ordinal - static_cast<uint32_t>(head.back), head.n, {first, count},
                         &span->neighbour));
       beside = span->neighbour.values;
     }
     out->value.resize(count);
-    if (!DecodeColumn(&in, head.n, {first, count}, beside, out->value.data())) return damaged();
+    if (!DecodeColumn(&in, head.n, {first, count}, beside, out->value.data(), want)) {
+      return damaged();
+    }
   }
   if ((head.flags & kHasStart) != 0 && !DecodeStarts(&in, head.n, first, count, &out->start_ms)) {
     return damaged();

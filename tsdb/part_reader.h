@@ -82,8 +82,13 @@ class PartReader : public PostingsSource {
    public:
     // The samples with start_ms <= t <= end_ms; `latest_only`: only the last of them. Up to
     // `clocks_kept` clocks are remembered.
-    Span(int64_t start_ms, int64_t end_ms, bool latest_only = false, size_t clocks_kept = 1)
-        : start_ms(start_ms), end_ms(end_ms), latest_only(latest_only), kept_(clocks_kept) {}
+    Span(int64_t start_ms, int64_t end_ms, bool latest_only = false, size_t clocks_kept = 1,
+         Want want = Want::kValues)
+        : start_ms(start_ms),
+          end_ms(end_ms),
+          latest_only(latest_only),
+          want(want),
+          kept_(clocks_kept) {}
     struct Rows {
       ClockPtr times_ms;
       uint64_t low = 0, high = 0;  // rows [low, high) are in the range
@@ -99,6 +104,7 @@ class PartReader : public PostingsSource {
 
     const int64_t start_ms, end_ms;
     const bool latest_only;
+    const Want want;
     Neighbour neighbour;
 
    private:

@@ -111,11 +111,12 @@ StoreSeriesSet::Cursor& StoreSeriesSet::Reader::CursorOf(const Source& source) {
   }
   constexpr size_t kClocks = 256;
   const Range& range = set_.range_;
+  const Want want = range.any_value ? Want::kNans : Want::kValues;
+  const auto span = [&](bool latest_only) {
+    return PartReader::Span(range.start_ms, range.end_ms, latest_only, kClocks, want);
+  };
   // Of what is partly deleted, an older sample may be the newest.
-  cursor.reset(
-      new Cursor{PartReader::Cursor(place.part),
-                 PartReader::Span(range.start_ms, range.end_ms, false, kClocks),
-                 PartReader::Span(range.start_ms, range.end_ms, place.hidden.empty(), kClocks)});
+  cursor.reset(new Cursor{PartReader::Cursor(place.part), span(false), span(place.hidden.empty())});
   return *cursor;
 }
 

@@ -16,8 +16,9 @@ class StoreSeriesSet : public SeriesSet {
   struct Range {
     int64_t start_ms = 0;
     int64_t end_ms = 0;
-    bool latest_only = false;  // as in SelectHints, both
+    bool latest_only = false;  // as in SelectHints, all three
     bool latest_float = false;
+    bool any_value = false;
   };
   // `parts`: what the places of `selection` are; null: the open windows of `view`.
   // What cannot be read goes to `lost`.

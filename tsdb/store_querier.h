@@ -21,8 +21,9 @@ class StoreQuerier : public Querier {
   Result<std::unique_ptr<SeriesSet>> Select(int64_t start_ms, int64_t end_ms,
                                             const std::vector<Matcher>& matchers,
                                             const SelectHints& hints) const override {
-    TRY_ASSIGN(auto set, SelectSet({start_ms, end_ms, hints.latest_only, hints.latest_float},
-                                   matchers, hints.admit));
+    TRY_ASSIGN(auto set,
+               SelectSet({start_ms, end_ms, hints.latest_only, hints.latest_float, hints.any_value},
+                         matchers, hints.admit));
     return std::unique_ptr<SeriesSet>(std::move(set));
   }
   Result<std::vector<std::string>> LabelNames(const LabelQuery& query) const override;

@@ -217,7 +217,7 @@ void EncodePlain(std::span<const double> v, std::string* out) {
   out->append(blocks);
 }
 
-bool DecodePlain(Reader* in, size_t n, SampleRange range, double* out) {
+bool DecodePlain(Reader* in, size_t n, SampleRange range, Want want, double* out) {
   uint64_t sizes[kStretchBlocks] = {};
   const size_t blocks = BlocksIn(n);
   for (size_t b = 0; blocks > 1 && b < blocks; ++b) {
@@ -228,12 +228,13 @@ bool DecodePlain(Reader* in, size_t n, SampleRange range, double* out) {
     const size_t low = std::max(from, range.first), high = std::min(from + length, range.end());
     std::string_view skipped;
     if (low < high) {
-      if (!DecodeValues(in, length, low - from, high - from, out + (low - range.first))) {
+      Reader block = *in;  // a block is its size long, or the rest
+      if (!DecodeValues(blocks > 1 ? &block : in, length, low - from, high - from,
+                        out + (low - range.first), want)) {
         return false;
       }
-    } else if (!in->GetBytes(sizes[b], &skipped)) {
-      return false;
     }
+    if (blocks > 1 && !in->GetBytes(sizes[b], &skipped)) return false;
   }
   return true;
 }
@@ -308,13 +309,15 @@ bool DecodeSums(Reader* in, int exponent, size_t n, SampleRange range, double* o
 }
 
 bool DecodeCodedStretch(Reader* in, Form form, size_t n, SampleRange range,
-                        std::span<const double> beside, double* out) {
+                        std::span<const double> beside, Want want, double* out) {
   uint8_t exponent;
   std::vector<std::pair<size_t, double>> exceptions;
   if (!in->GetByte(&exponent) || exponent > kMaxDecimalExponent) return false;
   if (!GetExceptions(in, n, &exceptions)) return false;
-  if (form == kDecimals ? !DecodeDecimals(in, exponent, n, range, beside, out)
-                        : !DecodeSums(in, exponent, n, range, out)) {
+  if (want == Want::kNans) {
+    std::fill_n(out, range.count, 0.0);
+  } else if (form == kDecimals ? !DecodeDecimals(in, exponent, n, range, beside, out)
+                               : !DecodeSums(in, exponent, n, range, out)) {
     return false;
   }
   for (const auto& [at, value] : exceptions) {
@@ -338,11 +341,11 @@ void EncodeStretch(std::span<const double> v, std::span<const double> beside, Ef
 }
 
 bool DecodeStretch(Reader* in, size_t n, SampleRange range, std::span<const double> beside,
-                   double* out) {
+                   Want want, double* out) {
   uint8_t form;
   if (!in->GetByte(&form) || form > kSums) return false;
-  if (form == kPlain) return DecodePlain(in, n, range, out);
-  return DecodeCodedStretch(in, static_cast<Form>(form), n, range, beside, out);
+  if (form == kPlain) return DecodePlain(in, n, range, want, out);
+  return DecodeCodedStretch(in, static_cast<Form>(form), n, range, beside, want, out);
 }
 
 }  // namespace
@@ -363,22 +366,23 @@ bool EncodeColumn(std::span<const double> v, std::span<const double> beside, Eff
 }
 
 bool DecodeColumn(Reader* in, size_t n, SampleRange range, std::span<const double> beside,
-                  double* out) {
+                  double* out, Want want) {
   for (size_t from = 0; from < n; from += kStretchSamples) {
     const size_t length = std::min(kStretchSamples, n - from);
     const size_t low = std::max(from, range.first), high = std::min(from + length, range.end());
     uint64_t size = 0;
     std::string_view bytes;
     if (n > kStretchSamples && !in->GetVarint(&size)) return false;
-    if (n > kStretchSamples && low >= high) {
-      if (!in->GetBytes(size, &bytes)) return false;
-      continue;
+    if (low < high) {
+      Reader stretch = *in;  // a stretch is its size long, or the rest
+      const size_t at = low - range.first;
+      if (!DecodeStretch(n > kStretchSamples ? &stretch : in, length, {low - from, high - low},
+                         beside.empty() ? beside : beside.subspan(at, high - low), want,
+                         out + at)) {
+        return false;
+      }
     }
-    const size_t at = low - range.first;
-    if (!DecodeStretch(in, length, {low - from, high - low},
-                       beside.empty() ? beside : beside.subspan(at, high - low), out + at)) {
-      return false;
-    }
+    if (n > kStretchSamples && !in->GetBytes(size, &bytes)) return false;
   }
   return true;
 }

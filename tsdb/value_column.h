@@ -8,7 +8,7 @@
 //     2 sums       the same, then CodedInts of e: value = the sum (one float addition) of the value
 //                  before and the decimal by which m grew, moved by e units in the last place; the
 //                  first value of a block = m / 10^exponent, moved
-//     Exceptions   varint count, (varint position gap, double)*
+//     Exceptions   varint count, (varint position gap, double)*; every NaN of 1 and 2 is one
 //   CodedInts   := head byte, [gcd], [firsts], IntervalCoder (interval_coder.h), sizes, blocks
 //     head         bits 0-1 order: 0 the integers, 1 deltas, 2 deltas of deltas; bit 2 beside: what
 //     is
@@ -30,6 +30,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "tsdb/codec.h"
 
 namespace deckwatch::tsdb {
 
@@ -50,7 +51,9 @@ struct SampleRange {
 // Reads the values of `range` (not empty) out of a column of n and moves `in` past the column.
 // `beside` are the neighbour's values in that range, empty when the column was written without.
 // False when the bytes are not such a column; `out` then holds anything.
+// Want::kNans needs no neighbour and leaves `in` anywhere.
 [[nodiscard]] bool DecodeColumn(Reader* in, size_t n, SampleRange range,
-                                std::span<const double> beside, double* out);
+                                std::span<const double> beside, double* out,
+                                Want want = Want::kValues);
 
 }  // namespace deckwatch::tsdb

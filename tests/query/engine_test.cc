@@ -66,6 +66,16 @@ TEST_F(EngineTest, SelectsOnceWhatAQueryHasSeveralTimes) {
   EXPECT_EQ(selected("rate(up[20s]) + rate(up[20s])"), 2u);
 }
 
+// The storage of this test gives other values where it is told that none is looked at.
+TEST_F(EngineTest, ValuesThatAreOnlyCountedDoNotReachOthers) {
+  EXPECT_EQ(Instant("count(requests_total)"), "{} 2\n");
+  EXPECT_EQ(Instant("up and up"), "up{job=\"a\"} 1\n");
+  EXPECT_EQ(Instant("up and count(up) by (job)"), "up{job=\"a\"} 1\n");
+  EXPECT_EQ(Instant("sum(requests_total) / count(requests_total)"), "{} 9\n");
+  EXPECT_EQ(Instant("count(requests_total) + sum(requests_total)"), "{} 20\n");
+  EXPECT_EQ(Instant("count_over_time(up[20s]) + sum_over_time(up[20s])"), "{job=\"a\"} 4\n");
+}
+
 TEST_F(EngineTest, ErrorsAreInPrometheusWords) {
   EXPECT_EQ(Instant("requests_total / on (job) requests_total"),
             "error: found duplicate series for the match group {job=\"a\"} on the right hand-side "

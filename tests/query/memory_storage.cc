@@ -44,10 +44,12 @@ bool NameFirst(LabelsView a, LabelsView b) {
 
 class MemoryStorage::Selection : public SeriesSet {
  public:
-  Selection(int64_t start_ms, int64_t end_ms, bool latest_float, std::vector<SeriesPtr> series)
+  Selection(int64_t start_ms, int64_t end_ms, const SelectHints& hints,
+            std::vector<SeriesPtr> series)
       : start_ms_(start_ms),
         end_ms_(end_ms),
-        latest_float_(latest_float),
+        latest_float_(hints.latest_float),
+        any_value_(hints.any_value),
         series_(std::move(series)) {}
 
   size_t size() const override { return series_.size(); }
@@ -69,6 +71,10 @@ class MemoryStorage::Selection : public SeriesSet {
     copy(all.value, &out->value);
     copy(all.histogram, &out->histogram);
     copy(all.start_ms, &out->start_ms);
+    // Who looks at the values all the same gets wrong ones.
+    for (size_t k = 0; any_value_ && k < out->size(); ++k) {
+      if (!IsStale(out->value[k])) out->value[k] = -987654.321;
+    }
     return Status::Ok();
   }
 
@@ -76,6 +82,7 @@ class MemoryStorage::Selection : public SeriesSet {
   int64_t start_ms_;
   int64_t end_ms_;
   bool latest_float_;
+  bool any_value_;
   std::vector<SeriesPtr> series_;
 };
 
@@ -92,7 +99,7 @@ class MemoryStorage::View : public Querier {
       if (MatchesAll(matchers, s->labels) && InRange(*s, start_ms, end_ms)) found.push_back(s);
     }
     return std::unique_ptr<SeriesSet>(
-        std::make_unique<Selection>(start_ms, end_ms, hints.latest_float, std::move(found)));
+        std::make_unique<Selection>(start_ms, end_ms, hints, std::move(found)));
   }
 
   Result<std::vector<std::string>> LabelNames(const LabelQuery& query) const override {

@@ -37,6 +37,14 @@ void ExpectReads(const std::string& encoded, const Column& v, std::span<const do
                            back.data()));
   EXPECT_TRUE(again.AtEnd());
   EXPECT_TRUE(SameBits(back, std::span(v).subspan(range.first, range.count)));
+
+  Reader nans(encoded);
+  ASSERT_TRUE(DecodeColumn(&nans, v.size(), range, {}, back.data(), Want::kNans));
+  for (size_t i = 0; i < count; ++i) {
+    const double want = v[first + i];
+    ASSERT_EQ(std::isnan(back[i]), std::isnan(want)) << first + i;
+    ASSERT_TRUE(!std::isnan(want) || SameBits({&back[i], 1}, {&want, 1})) << first + i;
+  }
 }
 
 void ExpectRoundTrip(const Column& v, const Column& beside, std::mt19937_64& rng) {

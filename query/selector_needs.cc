@@ -1,0 +1,75 @@
+#include "query/selector_needs.h"
+
+#include "query/eval.h"
+#include "query/function_id.h"
+#include "query/functions.h"
+
+namespace deckwatch::query {
+
+namespace {
+
+// Below histogram_count, histogram_sum or histogram_avg. A subquery or a function that looks at
+// buckets in between ends that.
+void FindStatisticsOnly(const Expr& e, bool inside, std::unordered_set<const Expr*>* out) {
+  if (e.kind == NodeKind::kVectorSelector && inside) out->insert(&e);
+  if (e.kind == NodeKind::kSubquery) inside = false;
+  if (e.kind == NodeKind::kCall) {
+    switch (e.function->id) {
+      case FunctionId::kHistogramCount:
+      case FunctionId::kHistogramSum:
+      case FunctionId::kHistogramAvg: inside = true; break;
+      case FunctionId::kHistogramQuantile:
+      case FunctionId::kHistogramFraction: inside = false; break;
+      default: break;
+    }
+  }
+  if (e.lhs != nullptr) FindStatisticsOnly(*e.lhs, inside, out);
+  if (e.rhs != nullptr) FindStatisticsOnly(*e.rhs, inside, out);
+  for (const auto& arg : e.args) FindStatisticsOnly(*arg, inside, out);
+}
+
+// The operand of `e` whose samples are only counted, or null.
+const Expr* CountedBy(const Expr& e) {
+  if (e.kind == NodeKind::kAggregate) {
+    const bool counts = e.aggregate == AggregateOp::kCount || e.aggregate == AggregateOp::kGroup;
+    return counts ? e.lhs.get() : nullptr;
+  }
+  if (e.kind == NodeKind::kBinary) {
+    const bool asks = e.op == BinaryOp::kAnd || e.op == BinaryOp::kUnless;
+    return asks ? e.rhs.get() : nullptr;
+  }
+  if (e.kind != NodeKind::kCall) return nullptr;
+  switch (e.function->id) {
+    case FunctionId::kAbsent:
+    case FunctionId::kAbsentOverTime:
+    case FunctionId::kCountOverTime:
+    case FunctionId::kPresentOverTime:
+    case FunctionId::kTimestamp:
+    case FunctionId::kTsOfFirstOverTime:
+    case FunctionId::kTsOfLastOverTime: return e.args[0].get();
+    default: return nullptr;
+  }
+}
+
+void FindAnyValue(const Expr& e, std::unordered_set<const Expr*>* out) {
+  if (const Expr* counted = CountedBy(e); counted != nullptr) {
+    const Expr& operand = Unwrap(*counted);
+    const Expr& selector = operand.kind == NodeKind::kMatrixSelector ? *operand.lhs : operand;
+    if (selector.kind == NodeKind::kVectorSelector) out->insert(&selector);
+  }
+  for (const auto* child : {&e.lhs, &e.rhs, &e.param}) {
+    if (*child != nullptr) FindAnyValue(**child, out);
+  }
+  for (const auto& arg : e.args) FindAnyValue(*arg, out);
+}
+
+}  // namespace
+
+SelectorNeeds SelectorNeeds::Of(const Expr& root) {
+  SelectorNeeds needs;
+  FindStatisticsOnly(root, false, &needs.statistics_only);
+  FindAnyValue(root, &needs.any_value);
+  return needs;
+}
+
+}  // namespace deckwatch::query
