@@ -7,6 +7,17 @@
 
 namespace deckwatch::tsdb {
 
+namespace {
+std::string RowOf(std::string_view series, const Exemplar& exemplar) {
+  std::string row;
+  PutString(&row, series);
+  PutString(&row, exemplar.labels.encoded());
+  PutDouble(&row, exemplar.value);
+  PutSignedVarint(&row, exemplar.t_ms);
+  return row;
+}
+}  // namespace
+
 void ExemplarRing::Insert(uint64_t number, const Labels& series, const Exemplar& exemplar) {
   rows_[number] = {std::string(series.encoded()), exemplar};
   by_series_[std::string(series.encoded())].push_back(number);
@@ -25,11 +36,7 @@ bool ExemplarRing::Add(const Labels& series, const Exemplar& exemplar, Stored* s
     }
   }
   stored->number = next_;
-  stored->row.clear();
-  PutString(&stored->row, series.encoded());
-  PutString(&stored->row, exemplar.labels.encoded());
-  PutDouble(&stored->row, exemplar.value);
-  PutSignedVarint(&stored->row, exemplar.t_ms);
+  stored->row = RowOf(series.encoded(), exemplar);
   Insert(next_, series, exemplar);
   ++added_;
   stored->dropped.clear();
@@ -65,6 +72,14 @@ std::vector<uint64_t> ExemplarRing::DropBefore(int64_t oldest_ms) {
     }
   }
   return dropped;
+}
+
+std::vector<std::pair<uint64_t, std::string>> ExemplarRing::Rows() const {
+  MutexLock lock(mutex_);
+  std::vector<std::pair<uint64_t, std::string>> out;
+  out.reserve(rows_.size());
+  for (const auto& [number, row] : rows_) out.emplace_back(number, RowOf(row.series, row.exemplar));
+  return out;
 }
 
 bool ExemplarRing::Restore(uint64_t number, std::string_view row) {

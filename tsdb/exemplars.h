@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/mutex.h"
@@ -28,6 +29,8 @@ class ExemplarRing {
   };
   // False when the series has this exemplar, or a newer one, already.
   bool Add(const Labels& series, const Exemplar& exemplar, Stored* stored);
+  // All of them, as they are to be stored.
+  std::vector<std::pair<uint64_t, std::string>> Rows() const;
   // Puts back a row; false when it is damaged.
   bool Restore(uint64_t number, std::string_view row);
 

@@ -6,8 +6,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
-#include <rocksdb/sst_file_writer.h>
-#include <rocksdb/table.h>
+#include <rocksdb/transaction_log.h>
 #include <rocksdb/utilities/checkpoint.h>
 
 #include "base/mutex.h"
@@ -196,45 +195,6 @@ std::string_view KvValue::view() const {
   return View(impl_->slice);
 }
 
-struct SstWriter::Impl {
-  Impl(const rocksdb::Options& options) : writer(rocksdb::EnvOptions(), options) {}
-  rocksdb::SstFileWriter writer;
-  std::string path;
-  uint64_t entries = 0;
-};
-SstWriter::SstWriter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-SstWriter::~SstWriter() = default;
-
-Result<std::unique_ptr<SstWriter>> SstWriter::Create(const std::string& path, Options options) {
-  rocksdb::Options o;
-  auto table = TableOptions(options.block_bytes);
-  table.no_block_cache = true;
-  o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  o.compression = rocksdb::kZSTD;
-  o.compression_opts.level = options.zstd_level;
-  o.info_log = NewRocksLog();
-  auto impl = std::make_unique<Impl>(o);
-  impl->path = path;
-  TRY(FromRocks(impl->writer.Open(path)).Annotate("create " + path));
-  return std::unique_ptr<SstWriter>(new SstWriter(std::move(impl)));
-}
-
-Status SstWriter::Put(std::string_view key, std::string_view value) {
-  ++impl_->entries;
-  return FromRocks(impl_->writer.Put(Slice(key), Slice(value)));
-}
-
-Result<uint64_t> SstWriter::Finish() {
-  if (impl_->entries == 0) {
-    std::error_code ignored;
-    std::filesystem::remove(impl_->path, ignored);
-    return uint64_t{0};
-  }
-  rocksdb::ExternalSstFileInfo info;
-  TRY(FromRocks(impl_->writer.Finish(&info)).Annotate("finish " + impl_->path));
-  return info.file_size;
-}
-
 struct Kv::Impl {
   std::string path;
   std::shared_ptr<BlockCache> cache;
@@ -243,12 +203,16 @@ struct Kv::Impl {
   Quarantine* quarantine = nullptr;
   std::unique_ptr<LogMark> mark;
   uint64_t lost_writes = 0;
+  std::function<int64_t()> oldest_ms;                // null: what it said last time
+  std::atomic<int64_t> oldest_in_log_ms{INT64_MIN};  // as it was written last
   std::shared_ptr<Database> database = std::make_shared<Database>();
+  Mutex marking;  // so that what is kept was said last
   mutable Mutex mutex;
   std::vector<FamilyPtr> families GUARDED_BY(mutex);
   std::vector<std::weak_ptr<Family>> dropped GUARDED_BY(mutex);  // perhaps still read
 
   Status Open();
+  void Mark(uint64_t sequence);
 };
 
 // Alone in the database, or before anybody else knows it.
@@ -258,6 +222,7 @@ Status Kv::Impl::Open() {
   if (mark == nullptr) {
     TRY_ASSIGN(hole, SetAsideBehindHole(path, quarantine));
   }
+  TRY(SyncOldLogs(path));
   TRY_ASSIGN(OpenedDatabase opened, OpenRocks(path, cache->impl_->cache, kind_of, on_damage));
   database->filter = std::move(opened.filter);
   database->db = std::move(opened.db);
@@ -265,9 +230,14 @@ Status Kv::Impl::Open() {
   if (mark == nullptr) {  // opened for the first time: afterwards, memory knows what is lost
     mark = std::make_unique<LogMark>(path);
     const uint64_t end = std::min(sequence, hole.value_or(UINT64_MAX) - 1);
-    lost_writes = std::max(mark->Read().value_or(0), end) - end;
+    const LogMark::Text none = {.sequence = 0, .oldest_ms = sequence == 0 ? INT64_MAX : INT64_MIN};
+    const LogMark::Text text = mark->Read().value_or(none);
+    lost_writes = std::max(text.sequence, end) - end;
+    oldest_in_log_ms = text.oldest_ms;
+    // Else with the next sync. So it is when the database is opened again: after an fsync that
+    // failed, what the log holds may be in the memory of the kernel only.
+    if (lost_writes == 0) mark->Write({sequence, text.oldest_ms});
   }
-  if (lost_writes == 0) mark->Write(sequence);  // else with the next synced write
   MutexLock lock(mutex);
   std::vector<FamilyPtr> found;
   for (rocksdb::ColumnFamilyHandle* handle : opened.handles) {
@@ -283,6 +253,12 @@ Status Kv::Impl::Open() {
   }
   families = std::move(found);
   return {};
+}
+
+void Kv::Impl::Mark(uint64_t sequence) {
+  MutexLock lock(marking);
+  if (oldest_ms != nullptr) oldest_in_log_ms = oldest_ms();
+  mark->Write({sequence, oldest_in_log_ms});
 }
 
 Kv::Kv(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -337,6 +313,14 @@ uint64_t Kv::lost_writes() const {
   return impl_->lost_writes;
 }
 
+int64_t Kv::oldest_in_log_ms() const {
+  return impl_->oldest_in_log_ms;
+}
+
+void Kv::TellOldestInLog(std::function<int64_t()> oldest_ms) {
+  impl_->oldest_ms = std::move(oldest_ms);
+}
+
 std::vector<FamilyPtr> Kv::Families() const {
   MutexLock lock(impl_->mutex);
   return impl_->families;
@@ -379,7 +363,7 @@ Status Kv::Write(KvBatch* batch, bool sync) {
   rocksdb::WriteOptions o;
   o.sync = sync;
   TRY(impl_->database->Written(inside.db()->Write(o, &batch->impl_->batch)));
-  if (sync) impl_->mark->Write(inside.db()->GetLatestSequenceNumber());
+  if (sync) impl_->Mark(inside.db()->GetLatestSequenceNumber());
   return {};
 }
 
@@ -387,8 +371,8 @@ Status Kv::SyncLog() {
   const Inside inside(impl_->database);
   if (failed()) return Closed(impl_->path);  // a second fsync would lie
   const uint64_t sequence = inside.db()->GetLatestSequenceNumber();
-  TRY(impl_->database->Written(inside.db()->SyncWAL()));
-  impl_->mark->Write(sequence);
+  TRY(impl_->database->Written(SyncLogs(impl_->path)));
+  impl_->Mark(sequence);
   return {};
 }
 
@@ -420,8 +404,14 @@ Status Kv::Ingest(const FamilyPtr& family, const std::vector<std::string>& files
   rocksdb::IngestExternalFileOptions o;
   o.move_files = true;
   o.write_global_seqno = false;
-  return impl_->database->Written(inside.db()->IngestExternalFile(family->handle, files, o))
-      .Annotate("ingest into " + family->name);
+  (void)TakeReadFailure();
+  const rocksdb::Status s = inside.db()->IngestExternalFile(family->handle, files, o);
+  const bool unread = TakeReadFailure();
+  TRY(impl_->database->Written(s).Annotate("ingest into " + family->name));
+  if (!unread) return {};
+  // 7.8 takes a file whose first key it could not read for one that holds no keys, and says OK.
+  impl_->database->failed = true;
+  return Status::Io("ingest into " + family->name + ": a file could not be read");
 }
 
 Status Kv::Flush() {
@@ -431,7 +421,15 @@ Status Kv::Flush() {
   for (const FamilyPtr& f : Families()) {
     if (f->handle != nullptr) handles.push_back(f->handle);
   }
-  return impl_->database->Written(inside.db()->Flush({}, handles)).Annotate("flush " + impl_->path);
+  const auto current_log = [&] {
+    std::unique_ptr<rocksdb::LogFile> log;
+    return inside.db()->GetCurrentWalFile(&log).ok() && log != nullptr ? log->LogNumber() : 0;
+  };
+  const uint64_t before = current_log();
+  TRY(impl_->database->Written(inside.db()->Flush({}, handles)).Annotate("flush " + impl_->path));
+  // RocksDB deletes them at its leisure, and may not have synced them.
+  ForgetBegins(impl_->path, std::min(before + 1, current_log()));
+  return {};
 }
 
 Status Kv::Checkpoint(const std::string& path) {

@@ -1,4 +1,4 @@
-// RocksDB, as much of it as the store needs. RocksDB stays in kv.cc and kv_options.cc.
+// RocksDB, as much of it as the store needs. RocksDB stays in the kv files.
 //
 // A database is a set of families (sorted key spaces of their own). Writes are atomic batches over
 // any families of one database. A dropped family stays readable while a handle to it is held and
@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -133,6 +134,11 @@ class Kv {
   Status Reopen(OnDamage on_damage);
   // How many writes the log had safely and had no more at Open: puts and deletes, the last ones.
   uint64_t lost_writes() const;
+  // The time of the oldest sample that only the log may have had then; INT64_MIN: not known,
+  // INT64_MAX: none.
+  int64_t oldest_in_log_ms() const;
+  // `oldest_ms` says that time. To be set before others use this object, asked after each sync.
+  void TellOldestInLog(std::function<int64_t()> oldest_ms);
   // A write, an fsync or a change of families failed: all of them answer Unavailable until Reopen.
   // Reading goes on.
   bool failed() const;

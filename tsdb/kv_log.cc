@@ -1,10 +1,16 @@
 #include "tsdb/kv_log.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <rocksdb/env.h>
@@ -12,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/mutex.h"
 
 namespace deckwatch::tsdb {
 
@@ -58,26 +65,114 @@ Result<bool> BeginsWith(const std::string& log, uint64_t sequence) {
   return in.GetFixed64(&found) && found == sequence;
 }
 
-class NotingFile : public rocksdb::FSWritableFileOwnerWrapper {
+// The file of a log. Synced by others than RocksDB, which does not know: so it may be closed at any
+// moment.
+class SharedLog {
  public:
-  NotingFile(std::string path, std::unique_ptr<rocksdb::FSWritableFile> log)
-      : FSWritableFileOwnerWrapper(std::move(log)), path_(std::move(path)) {}
+  SharedLog(std::string path, std::unique_ptr<rocksdb::FSWritableFile> file)
+      : path_(std::move(path)), file_(std::move(file)) {}
+
+  rocksdb::FSWritableFile* file() const { return file_.get(); }
+  const std::string& path() const { return path_; }
+  void Appended() { unsynced_ = true; }
+  rocksdb::IOStatus Sync(const rocksdb::IOOptions& o, rocksdb::IODebugContext* d) {
+    MutexLock lock(mutex_);
+    if (closed_ || !error_.ok()) return error_;
+    if (!unsynced_.exchange(false)) return rocksdb::IOStatus::OK();
+    error_ = file_->Sync(o, d);
+    if (error_.ok() && !in_folder_) error_ = SyncFolder();
+    in_folder_ = true;
+    return error_;
+  }
+  rocksdb::IOStatus Close(const rocksdb::IOOptions& o, rocksdb::IODebugContext* d) {
+    MutexLock lock(mutex_);
+    closed_ = true;
+    return file_->Close(o, d);
+  }
+
+ private:
+  rocksdb::IOStatus SyncFolder() const {
+    rocksdb::FileSystem* fs = rocksdb::FileSystem::Default().get();
+    std::unique_ptr<rocksdb::FSDirectory> folder;
+    const rocksdb::IOStatus s =
+        fs->NewDirectory(fs::path(path_).parent_path().string(), {}, &folder, nullptr);
+    return s.ok() ? folder->Fsync({}, nullptr) : s;
+  }
+
+  const std::string path_;
+  const std::unique_ptr<rocksdb::FSWritableFile> file_;
+  std::atomic<bool> unsynced_{false};
+  Mutex mutex_;
+  bool closed_ GUARDED_BY(mutex_) = false;
+  bool in_folder_ GUARDED_BY(mutex_) = false;   // for good: the folder was synced
+  rocksdb::IOStatus error_ GUARDED_BY(mutex_);  // the first one stays: a second fsync would lie
+};
+
+// The logs that are open, of all databases of the process, by path.
+class OpenLogs {
+ public:
+  static OpenLogs& Get() {
+    static OpenLogs logs;
+    return logs;
+  }
+  void Add(const std::shared_ptr<SharedLog>& log) {
+    MutexLock lock(mutex_);
+    logs_[log->path()] = log;
+  }
+  void Remove(const SharedLog* log) {
+    MutexLock lock(mutex_);
+    const auto it = logs_.find(log->path());
+    if (it != logs_.end() && it->second.get() == log) logs_.erase(it);
+  }
+  std::vector<std::shared_ptr<SharedLog>> In(const std::string& folder) const {
+    MutexLock lock(mutex_);
+    std::vector<std::shared_ptr<SharedLog>> out;
+    for (const auto& [path, log] : logs_) {
+      if (fs::path(path).parent_path() == folder) out.push_back(log);
+    }
+    return out;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::string, std::shared_ptr<SharedLog>> logs_ GUARDED_BY(mutex_);
+};
+
+class LogFile : public rocksdb::FSWritableFileWrapper {
+ public:
+  explicit LogFile(std::shared_ptr<SharedLog> log)
+      : FSWritableFileWrapper(log->file()), log_(std::move(log)) {
+    OpenLogs::Get().Add(log_);
+  }
+  ~LogFile() override { OpenLogs::Get().Remove(log_.get()); }
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
 
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& o,
                            rocksdb::IODebugContext* d) override {
-    const rocksdb::IOStatus s = target()->Append(data, o, d);
-    if (s.ok() && head_.size() < kLogHead) Note(data);
-    return s;
+    return Appended(data, target()->Append(data, o, d));
   }
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& o,
                            const rocksdb::DataVerificationInfo& info,
                            rocksdb::IODebugContext* d) override {
-    const rocksdb::IOStatus s = target()->Append(data, o, info, d);
-    if (s.ok() && head_.size() < kLogHead) Note(data);
-    return s;
+    return Appended(data, target()->Append(data, o, info, d));
+  }
+  rocksdb::IOStatus Sync(const rocksdb::IOOptions& o, rocksdb::IODebugContext* d) override {
+    return log_->Sync(o, d);
+  }
+  rocksdb::IOStatus Fsync(const rocksdb::IOOptions& o, rocksdb::IODebugContext* d) override {
+    return log_->Sync(o, d);
+  }
+  rocksdb::IOStatus Close(const rocksdb::IOOptions& o, rocksdb::IODebugContext* d) override {
+    return log_->Close(o, d);
   }
 
  private:
+  rocksdb::IOStatus Appended(const rocksdb::Slice& data, rocksdb::IOStatus s) {
+    log_->Appended();
+    if (s.ok() && head_.size() < kLogHead) Note(data);
+    return s;
+  }
   // After it is written: what is noted was there. One that cannot be noted is not looked after.
   void Note(const rocksdb::Slice& data) {
     head_.append(data.data(), std::min(data.size(), kLogHead - head_.size()));
@@ -85,10 +180,10 @@ class NotingFile : public rocksdb::FSWritableFileOwnerWrapper {
     uint64_t sequence = 0;
     Reader in(std::string_view(head_).substr(kRecordHead));
     if (!in.GetFixed64(&sequence)) return;
-    std::ofstream(BeginOf(path_), std::ios::binary) << BeginText(path_, sequence);
+    std::ofstream(BeginOf(log_->path()), std::ios::binary) << BeginText(log_->path(), sequence);
   }
 
-  const std::string path_;
+  const std::shared_ptr<SharedLog> log_;
   std::string head_;
 };
 
@@ -122,15 +217,24 @@ std::set<std::string> LogsFrom(const std::string& first) {
 
 }  // namespace
 
-uint64_t Fnv1a(std::string_view bytes) {
-  uint64_t h = 0xcbf29ce484222325;
+uint64_t Fnv1a(std::string_view bytes, uint64_t start) {
+  uint64_t h = start;
   for (const char c : bytes) h = (h ^ static_cast<uint8_t>(c)) * 0x100000001b3;
   return h;
 }
 
-std::unique_ptr<rocksdb::FSWritableFile> NotingBegin(const std::string& path,
-                                                     std::unique_ptr<rocksdb::FSWritableFile> log) {
-  return std::make_unique<NotingFile>(path, std::move(log));
+std::unique_ptr<rocksdb::FSWritableFile> WatchLog(const std::string& path,
+                                                  std::unique_ptr<rocksdb::FSWritableFile> log) {
+  return std::make_unique<LogFile>(std::make_shared<SharedLog>(path, std::move(log)));
+}
+
+rocksdb::IOStatus SyncLogs(const std::string& folder) {
+  // The older first: what is left of them after a power cut is then a prefix.
+  for (const auto& log : OpenLogs::Get().In(folder)) {
+    const rocksdb::IOStatus s = log->Sync({}, nullptr);
+    if (!s.ok()) return s;
+  }
+  return rocksdb::IOStatus::OK();
 }
 
 void ForgetBegin(const std::string& path) {
@@ -141,6 +245,19 @@ void ForgetBegin(const std::string& path) {
   if (folder < 0) return;
   (void)fsync(folder);
   close(folder);
+}
+
+void ForgetBegins(const std::string& folder, uint64_t below) {
+  std::vector<std::string> logs;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kBegin)) continue;
+    const std::string number = name.substr(kBegin.size());
+    if (std::strtoull(number.c_str(), nullptr, 10) >= below) continue;
+    logs.push_back(folder + "/" + number + std::string(kLog));
+  }
+  for (const std::string& log : logs) ForgetBegin(log);
 }
 
 Result<std::optional<uint64_t>> SetAsideBehindHole(const std::string& folder,
@@ -163,6 +280,20 @@ Result<std::optional<uint64_t>> SetAsideBehindHole(const std::string& folder,
   return std::optional<uint64_t>();
 }
 
+Status SyncOldLogs(const std::string& folder) {
+  const std::set<std::string> logs = LogsFrom(folder + "/");
+  if (logs.empty()) return {};
+  const auto sync = [](const std::string& path, int flags) -> Status {
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
+    const bool synced = fd >= 0 && fsync(fd) == 0;
+    const int error = errno;
+    if (fd >= 0) close(fd);
+    return synced ? Status::Ok() : Status::Io("sync " + path + ": " + std::strerror(error));
+  };
+  for (const std::string& log : logs) TRY(sync(log, 0));
+  return sync(folder, O_DIRECTORY);
+}
+
 LogMark::LogMark(const std::string& folder)
     : fd_(open((folder + "/SYNCED").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640)) {}
 
@@ -170,19 +301,28 @@ LogMark::~LogMark() {
   if (fd_ >= 0) close(fd_);
 }
 
-std::optional<uint64_t> LogMark::Read() const {
-  char bytes[16];
-  if (fd_ < 0 || pread(fd_, bytes, sizeof bytes, 0) != sizeof bytes) return {};
-  uint64_t sequence = 0, inverse = 0;
-  Reader in({bytes, sizeof bytes});
-  if (!in.GetFixed64(&sequence) || !in.GetFixed64(&inverse) || inverse != ~sequence) return {};
-  return sequence;
+std::optional<LogMark::Text> LogMark::Read() const {
+  char bytes[32];
+  const ssize_t n = fd_ < 0 ? -1 : pread(fd_, bytes, sizeof bytes, 0);
+  if (n < 0) return {};
+  Reader in({bytes, static_cast<size_t>(n)});
+  const auto get = [&in](uint64_t* value) {
+    uint64_t inverse = 0;
+    return in.GetFixed64(value) && in.GetFixed64(&inverse) && inverse == ~*value;
+  };
+  Text text;
+  uint64_t oldest = 0;
+  if (!get(&text.sequence)) return {};
+  if (get(&oldest)) text.oldest_ms = static_cast<int64_t>(oldest);  // else from before it was kept
+  return text;
 }
 
-void LogMark::Write(uint64_t sequence) const {
+void LogMark::Write(const Text& text) {
   std::string bytes;
-  PutFixed64(&bytes, sequence);
-  PutFixed64(&bytes, ~sequence);
+  for (const uint64_t value : {text.sequence, static_cast<uint64_t>(text.oldest_ms)}) {
+    PutFixed64(&bytes, value);
+    PutFixed64(&bytes, ~value);
+  }
   if (fd_ >= 0) (void)!pwrite(fd_, bytes.data(), bytes.size(), 0);
 }
 

@@ -15,20 +15,26 @@
 
 namespace deckwatch::tsdb {
 
-uint64_t Fnv1a(std::string_view bytes);
+inline constexpr uint64_t kFnv1aStart = 0xcbf29ce484222325;
+uint64_t Fnv1a(std::string_view bytes, uint64_t start = kFnv1aStart);
 
 // The number up to which the writes of a log were synced, in a small file (SYNCED) of its own: a
-// log that is opened and ends before it has lost its end. Not synced itself, so it may lag behind,
-// and never runs ahead.
+// log that is opened and ends before it has lost its end. Beside it, the time of the oldest sample
+// that only the log may have: nothing older is lost with it. Not synced itself, so it may lag
+// behind, and never runs ahead.
 class LogMark {
  public:
+  struct Text {
+    uint64_t sequence = 0;
+    int64_t oldest_ms = INT64_MIN;
+  };
   explicit LogMark(const std::string& folder);
   ~LogMark();
   LogMark(const LogMark&) = delete;
   LogMark& operator=(const LogMark&) = delete;
 
-  std::optional<uint64_t> Read() const;  // nullopt: none, or damaged
-  void Write(uint64_t sequence) const;   // what fails is not repeated: the next one says more
+  std::optional<Text> Read() const;  // nullopt: none, or damaged
+  void Write(const Text& text);      // what fails is not repeated: the next one says more
 
  private:
   int fd_ = -1;
@@ -37,11 +43,21 @@ class LogMark {
 // RocksDB replays the logs that it finds. So that a missing one is noticed, BEGIN-n holds the
 // number of the first write of n.log, for as long as that exists.
 //
-// Returns `log`, the new and empty file `path`, such that it notes where it begins.
-std::unique_ptr<rocksdb::FSWritableFile> NotingBegin(const std::string& path,
-                                                     std::unique_ptr<rocksdb::FSWritableFile> log);
+// Returns `log`, the new and empty file `path`, such that it notes where it begins, and can be
+// synced by SyncLogs until it is closed.
+std::unique_ptr<rocksdb::FSWritableFile> WatchLog(const std::string& path,
+                                                  std::unique_ptr<rocksdb::FSWritableFile> log);
+// Syncs what was appended so far to the logs of `folder`, beside threads that go on appending.
+// RocksDB's own SyncWAL ends the process (7.8 is built with assertions) when an append fails at
+// the same time.
+rocksdb::IOStatus SyncLogs(const std::string& folder);
+// To be called before a database is opened: what a process that was killed left unsynced in its
+// logs is read now, and what is written behind it would be lost with it.
+Status SyncOldLogs(const std::string& folder);
 // To be called before the log `path` is deleted; synced on return.
 void ForgetBegin(const std::string& path);
+// The same for all logs of `folder` below a number: nobody needs them any more, whole or not.
+void ForgetBegins(const std::string& folder, uint64_t below);
 // To be called before the database in `folder` is opened for the first time: where a log is
 // missing, or holds something else, it and those behind it are set aside. Returns the number of the
 // first write that is gone; nullopt when all logs are there.

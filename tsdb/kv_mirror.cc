@@ -29,11 +29,19 @@ std::string MirrorOf(const std::string& file) {
   return file.substr(0, name).append(kMirror).append(file, name + kManifest.size());
 }
 
+// Frames are of no use in another file: not in that of another database either.
+uint64_t StartOfHash(const std::string& mirror) {
+  const fs::path path(mirror);
+  return Fnv1a((path.parent_path().filename() / path.filename()).string());
+}
+
 class MirroredFile : public rocksdb::FSWritableFileOwnerWrapper {
  public:
-  MirroredFile(std::unique_ptr<rocksdb::FSWritableFile> file,
+  MirroredFile(std::unique_ptr<rocksdb::FSWritableFile> file, const std::string& mirror_path,
                std::unique_ptr<rocksdb::FSWritableFile> mirror)
-      : FSWritableFileOwnerWrapper(std::move(file)), mirror_(std::move(mirror)) {}
+      : FSWritableFileOwnerWrapper(std::move(file)),
+        hash_(StartOfHash(mirror_path)),
+        mirror_(std::move(mirror)) {}
 
   IOStatus Append(const rocksdb::Slice& data, const IOOptions& o, IODebugContext* d) override {
     const IOStatus s = target()->Append(data, o, d);
@@ -67,11 +75,12 @@ class MirroredFile : public rocksdb::FSWritableFileOwnerWrapper {
     const std::string_view bytes(data.data(), data.size());
     std::string frame;
     PutFixed32(&frame, static_cast<uint32_t>(bytes.size()));
-    PutFixed64(&frame, Fnv1a(bytes));
+    PutFixed64(&frame, Fnv1a(bytes, hash_));
     frame.append(bytes);
     return mirror_->Append(frame, o, d);
   }
 
+  const uint64_t hash_;
   const std::unique_ptr<rocksdb::FSWritableFile> mirror_;
 };
 
@@ -84,12 +93,13 @@ class MirroringFileSystem : public rocksdb::FileSystemWrapper {
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext* d) override {
     IOStatus s = target()->NewWritableFile(file, o, result, d);
-    if (s.ok() && file.ends_with(".log")) *result = NotingBegin(file, std::move(*result));
+    if (s.ok() && file.ends_with(".log")) *result = WatchLog(file, std::move(*result));
     const std::string mirror = MirrorOf(file);
     if (!s.ok() || mirror.empty()) return s;
     std::unique_ptr<rocksdb::FSWritableFile> second;
     s = target()->NewWritableFile(mirror, o, &second, d);
-    if (s.ok()) *result = std::make_unique<MirroredFile>(std::move(*result), std::move(second));
+    if (s.ok())
+      *result = std::make_unique<MirroredFile>(std::move(*result), mirror, std::move(second));
     return s;
   }
   IOStatus DeleteFile(const std::string& file, const IOOptions& o, IODebugContext* d) override {
@@ -122,13 +132,14 @@ Status WriteDurably(const std::string& path, const std::string& data) {
 // What the mirror says up to its end or its first damage.
 Result<std::string> ReadMirror(const std::string& path) {
   TRY_ASSIGN(const std::string data, ReadWhole(path));
+  const uint64_t start = StartOfHash(path);
   std::string out;
   Reader in(data);
   uint32_t length;
   uint64_t hash;
   std::string_view bytes;
   while (in.GetFixed32(&length) && in.GetFixed64(&hash) && in.GetBytes(length, &bytes) &&
-         Fnv1a(bytes) == hash) {
+         Fnv1a(bytes, start) == hash) {
     out.append(bytes);
   }
   return out;

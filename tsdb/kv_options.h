@@ -18,7 +18,11 @@
 
 namespace deckwatch::tsdb {
 
+// To be asked by the thread that got the answer. Io, and not Corruption, when a read failed before
+// it: what could not be read need not be damaged.
 Status FromRocks(const rocksdb::Status& s);
+// Whether a read of this thread failed since FromRocks or this was asked last.
+bool TakeReadFailure();
 
 // Hands what RocksDB has to say to our log, in place of its own log file.
 std::shared_ptr<rocksdb::Logger> NewRocksLog();

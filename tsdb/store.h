@@ -130,6 +130,9 @@ class Store : public Db {
   Status AdoptFamilies(View* loaded) REQUIRES(mutex_);
   Status LoadRegistry();
   void LoseRows(const Window& window, const std::string& why) const;
+  int64_t OldestInLogMs() const;
+  void WillBeInLogOnly(int64_t oldest_ms) REQUIRES(maintenance_turn_);
+  Status FlushHead() REQUIRES(maintenance_turn_);
   Status LoseEndOfLog();
   Result<FamilyPtr> FindLostPart(uint64_t number, const PartMeta& meta);
   Status HealHead();
@@ -179,7 +182,8 @@ class Store : public Db {
       REQUIRES(maintenance_turn_);
   Status MergeOnce(const MergePlan& plan, const std::function<bool()>& keep_going)
       REQUIRES(maintenance_turn_);
-  Status ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added);
+  Status ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added)
+      REQUIRES(maintenance_turn_);
   Status ApplyRetention() REQUIRES(maintenance_turn_);
   Status AgeBesides(bool parts_went) REQUIRES(maintenance_turn_);
   bool FamiliesInUse(std::set<std::string, std::less<>>* out) const;
@@ -235,6 +239,8 @@ class Store : public Db {
   std::atomic<bool> failed_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<bool> unsynced_{false};  // the log has bytes that were not fsynced
+  // The oldest sample of parts that only the log makes true.
+  std::atomic<int64_t> oldest_unflushed_ms_{INT64_MAX};
 
   Mutex maintenance_turn_;
   std::set<uint64_t> unmergeable_ GUARDED_BY(maintenance_turn_);  // damaged, left as they are

@@ -9,7 +9,6 @@
 //   a part              written anew without the series that cannot be read, which are reported
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -22,18 +21,6 @@ namespace {
 
 bool IsDamage(const Status& s) {
   return s.code() == StatusCode::kCorruption;
-}
-
-// Io when the disk does not give the bytes of all files that there are.
-Status ReadFiles(const std::vector<std::string>& paths) {
-  std::vector<char> block(1 << 20);
-  for (const std::string& path : paths) {
-    std::ifstream in(path, std::ios::binary);
-    while (in.read(block.data(), static_cast<std::streamsize>(block.size()))) {
-    }
-    if (in.bad()) return Status::Io("read " + path);
-  }
-  return {};
 }
 
 }  // namespace
@@ -217,9 +204,31 @@ void Store::LoseRows(const Window& window, const std::string& why) const {
   open_.erase(found);
 }
 
+// Of the samples of windows, and of parts whose rows in meta were not flushed yet.
+int64_t Store::OldestInLogMs() const {
+  int64_t oldest_ms = oldest_unflushed_ms_;
+  const ViewPtr v = view();
+  for (const WindowPtr& w : v->windows) oldest_ms = std::min(oldest_ms, w->min_ms());
+  return oldest_ms;
+}
+
+// Until FlushHead: the row of a part, or what says that a window is one.
+void Store::WillBeInLogOnly(int64_t oldest_ms) {
+  oldest_unflushed_ms_ = std::min(oldest_unflushed_ms_.load(), oldest_ms);
+}
+
+Status Store::FlushHead() {
+  TRY(head_->Flush());
+  oldest_unflushed_ms_ = INT64_MAX;
+  return {};
+}
+
 // The log ended earlier than it did when it was last synced. What was written from then on is lost:
-// samples of about that time, late ones of any time, states of alerts.
+// states of alerts since the newest sample that is left, and samples of any age that were in the
+// log only.
 Status Store::LoseEndOfLog() {
+  MutexLock turn(maintenance_turn_);
+  const int64_t now_ms = options_.clock->WallMs();
   const ViewPtr v = view();
   int64_t newest_ms = INT64_MIN;
   for (const WindowPtr& w : v->windows) {
@@ -227,9 +236,9 @@ Status Store::LoseEndOfLog() {
     newest_ms = std::max(newest_ms, w->max_ms());
   }
   for (const PartPtr& p : v->parts) newest_ms = std::max(newest_ms, p->meta().max_ms);
-  newest_ms = std::min(newest_ms, options_.clock->WallMs());
-  AddLoss(newest_ms == INT64_MIN ? newest_ms : newest_ms - WindowGraceMs(),
-          options_.clock->WallMs(),
+  newest_ms = std::min(newest_ms, now_ms);
+  const int64_t since_ms = newest_ms == INT64_MIN ? newest_ms : newest_ms - WindowGraceMs();
+  AddLoss(std::min(head_->oldest_in_log_ms(), since_ms), now_ms,
           "the end of the log, " + std::to_string(head_->lost_writes()) + " writes");
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(options_.path + "/head", ignored)) {
@@ -239,7 +248,7 @@ Status Store::LoseEndOfLog() {
   KvBatch batch;
   SaveLosses(&batch);
   TRY(head_->Write(&batch, /*sync=*/true));  // until then, each start finds the loss again
-  return head_->Flush();                     // lets the damaged log go
+  return FlushHead();                        // lets the damaged log go
 }
 
 // Before anybody writes. All windows become parts, so that nothing refers to what the registry has
@@ -268,7 +277,7 @@ Status Store::HealHead() {
   TRY(SealWindows(SealMode::kAll));
   if (registry_is_damaged_) TRY(RebuildRegistry());
   TRY(HealTwins());
-  TRY(head_->Flush());
+  TRY(FlushHead());
   TRY(head_->Reopen(OnDamage::kRefuse));
   LogInfo("the head is healed", {{"path", options_.path}, {"lost", quarantine_.folder()}});
   return {};
@@ -316,9 +325,7 @@ Status Store::MendSuspects() {
     if (!suspects.contains(part->id())) continue;
     Status s = part->Verify();
     if (s.ok()) continue;
-    // A disk that does not answer while a file is opened can look like damage: RocksDB 7.8 goes on
-    // without the properties of the file. Only what a fresh look confirms is given up.
-    TRY(ReadFiles(parts_->Files(part->family())));
+    // Only what a fresh look confirms is given up.
     TRY(parts_->Reopen(OnDamage::kOpen));
     s = part->Verify();
     if (s.ok()) continue;

@@ -115,7 +115,7 @@ Status Store::StoreHistory(History* history, const Progress& progress, AppendRes
     AddExemplar(labels, exemplar, &batch);
   }
   TRY(WriteHead(&batch));
-  return head_->SyncLog();
+  return FlushHead();
 }
 
 }  // namespace deckwatch::tsdb

@@ -84,7 +84,7 @@ Status Store::SealWindows(SealMode mode) {
     sealed = true;
   }
   // The log keeps the rows of sealed windows for as long as it is the only place of anything else.
-  return sealed ? head_->Flush() : Status::Ok();
+  return sealed ? FlushHead() : Status::Ok();
 }
 
 Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts) {
@@ -169,6 +169,7 @@ Status Store::Seal(const WindowPtr& window) {
       TRY(quarantine_.Keep(file, "rows of a window that is a part now"));
     }
   }
+  WillBeInLogOnly(window->min_ms());
   TRY(WriteHead(&batch));
   TRY(head_->SyncLog());
   {
@@ -223,6 +224,7 @@ void Store::RemoveIdleSeries() {
 
 Status Store::ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added) {
   KvBatch batch;
+  if (added != nullptr) WillBeInLogOnly(added->meta().min_ms);
   SaveLosses(&batch);
   for (const PartPtr& p : gone) meta_.Delete(&batch, MetaKey('P', p->id()));
   if (added != nullptr) {
@@ -242,7 +244,7 @@ Status Store::ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& adde
     view_ = std::make_shared<const View>(std::move(next));
   }
   // Before they go: else the end of the log, when it is lost, would take both with it.
-  return gone.empty() ? Status::Ok() : head_->Flush();
+  return gone.empty() ? Status::Ok() : FlushHead();
 }
 
 Status Store::MergeOnce(const MergePlan& plan, const std::function<bool()>& keep_going) {

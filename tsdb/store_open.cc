@@ -103,6 +103,8 @@ Status Store::Start() {
   TRY(LoadMeta());
   TRY(DropOrphans());
   PrepareWindows();
+  oldest_unflushed_ms_ = head_->oldest_in_log_ms();  // what was so before is still in the log
+  head_->TellOldestInLog([this] { return OldestInLogMs(); });
   if (head_->lost_writes() > 0) TRY(LoseEndOfLog());
   if (head_is_damaged_ || head_is_new_ || registry_is_damaged_ || meta_.damaged()) TRY(HealHead());
   const ViewPtr v = view();
@@ -149,8 +151,13 @@ Status Store::OpenDatabases() {
 
 Status Store::LoadMeta() {
   std::map<std::string, FamilyPtr> families;
-  for (const FamilyPtr& f : head_->Families()) families[FamilyName(f)] = f;
-  for (const FamilyPtr& f : parts_->Families()) families[FamilyName(f)] = f;
+  const auto take = [&families](const Kv& kv, std::string_view prefix) {
+    for (const FamilyPtr& f : kv.Families()) {
+      if (FamilyName(f).starts_with(prefix)) families[FamilyName(f)] = f;
+    }
+  };
+  take(*head_, "rows.");
+  take(*parts_, "part.");
   View loaded;
   MutexLock lock(mutex_);
   bool whole = !head_is_new_;

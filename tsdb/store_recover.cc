@@ -34,6 +34,9 @@ Status Store::Recover() {
   TRY(parts_->Reopen(OnDamage::kOpen));
   if (head_too) {
     TRY(head_->Reopen(OnDamage::kRefuse));
+    // An fsync that failed leaves pages that no later one writes: what was read from the memory of
+    // the kernel now must not be needed again.
+    TRY(FlushHead());
     TRY(HealTwins());
     TRY(RestoreMeta());
     TRY(RestoreRegistry());
@@ -53,7 +56,7 @@ Status Store::Recover() {
 Status Store::RestoreMeta() {
   KvBatch batch;
   TRY(meta_.Scan("", [&](std::string_view key, std::string_view) {
-    if (key[0] == 'W' || key[0] == 'P' || key[0] == 'T') meta_.Delete(&batch, key);
+    if (std::string_view("WPTE").find(key[0]) != std::string_view::npos) meta_.Delete(&batch, key);
     return true;
   }));
   const ViewPtr v = view();
@@ -76,6 +79,9 @@ Status Store::RestoreMeta() {
   {
     MutexLock lock(mutex_);
     for (const auto& [name, m] : metadata_) meta_.Put(&batch, "N" + name, MetadataValue(m));
+  }
+  for (const auto& [number, row] : exemplars_.Rows()) {
+    meta_.Put(&batch, MetaKey('E', number), row);
   }
   losses_.ForgetSaved();
   SaveLosses(&batch);

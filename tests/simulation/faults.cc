@@ -27,8 +27,8 @@ enum class CallKind { kRead, kWrite, kSync, kAdd, kRemove };
 struct World {
   FaultPlan plan = FaultPlan::FromEnvironment();
   Unsynced unsynced{plan.dir, plan.shadow, plan.seed};
-  std::mutex mutex;  // one call at a time: a cut finds all others standing still
-  uint64_t calls = 0;
+  std::mutex mutex;               // one call at a time: a cut finds all others standing still
+  uint64_t calls = 0, syncs = 0;  // the latter of files
   std::array<std::atomic<bool>, 65536> watched{};  // by file descriptor
 };
 
@@ -70,6 +70,8 @@ void Report(uint64_t number) {
     clock_gettime(CLOCK_MONOTONIC, &now);
     Report(static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec));
     world->unsynced.Lose();
+  } else if (!world->plan.unsynced.empty()) {
+    world->unsynced.Save(world->plan.unsynced);
   }
   raise(SIGKILL);
   _exit(23);
@@ -133,6 +135,11 @@ int Sync(int fd, int (*real)(int)) {
   Call call(CallKind::kSync);
   if (call.Fails()) return -1;
   if (world->plan.lie_sync) return 0;
+  if (!folder && ++world->syncs == world->plan.fail_sync) {
+    world->unsynced.FileGivenUp(fd);
+    errno = EIO;
+    return -1;
+  }
   if (!folder) {
     world->unsynced.FileSynced(fd);
     return 0;
@@ -182,7 +189,9 @@ int Open(const char* path, int flags, mode_t mode) {
 
 __attribute__((constructor)) void SetUp() {
   static World the_world;
-  if (the_world.plan.mode != FaultMode::kOff) world = &the_world;
+  if (the_world.plan.mode == FaultMode::kOff) return;
+  if (!the_world.plan.unsynced.empty()) the_world.unsynced.Load(the_world.plan.unsynced);
+  world = &the_world;
 }
 __attribute__((destructor)) void TearDown() {
   if (world == nullptr) return;

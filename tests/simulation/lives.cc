@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 
 #include <sys/wait.h>
 
@@ -69,6 +70,26 @@ struct Judge {
     life->model.AdvanceTo(i.step);
     return true;
   }
+  // Whether a snapshot that was made in this run is the store as it was then.
+  bool SnapshotHolds(const WriterEnd& end) const {
+    const auto makes_one = [&](uint64_t step) {
+      return MakeStep(life->seed, step).kind == StepKind::kSnapshot;
+    };
+    uint64_t step = end.acked;
+    while (step > run->from && !makes_one(step)) --step;
+    if (step == run->from || makes_one(end.acked + 1)) return true;  // none, or being replaced
+    namespace fs = std::filesystem;
+    const std::string restored = run->folder + "/restored";
+    fs::remove_all(restored);
+    fs::create_directories(restored);
+    std::error_code ec;
+    fs::copy(StoreOf(run->folder) + "/snapshots/s", StoreOf(restored), fs::copy_options::recursive,
+             ec);
+    if (ec) return Violation("snapshot: " + ec.message());
+    const Inspection i = Inspect(restored, life->model, step, step);
+    tally->counts["snapshots restored"]++;
+    return i.ok || Violation("snapshot of step " + std::to_string(step) + ": " + i.problem);
+  }
   bool KilledAsPlanned(const WriterEnd& end) const {
     if (end.Killed()) return true;
     return Violation("the writer ended by itself, status " + std::to_string(end.status) + ": " +
@@ -109,18 +130,65 @@ bool KillTrial(Life* life, Tally* tally) {
   const Judge judge{tally, life, &run};
   tally->runs++;
   tally->steps += end.acked - run.from;
-  return judge.KilledAsPlanned(end) && judge.Holds(end.acked, end.acked + 1);
+  return judge.KilledAsPlanned(end) && judge.SnapshotHolds(end) &&
+         judge.Holds(end.acked, end.acked + 1);
+}
+
+// A process before, which is killed; what it left unsynced is still that for the next one. Its
+// acknowledgements; nullopt after a violation.
+std::optional<std::vector<Ack>> KilledBefore(Life* life, Tally* tally, WriterRun* next) {
+  Random& random = life->random;
+  const std::string unsynced = next->folder + "/unsynced";
+  std::filesystem::remove(unsynced);
+  WriterRun run = *next;
+  run.faults = "mode=kill at=" + std::to_string(life->CallNumber(3'000)) +
+               " seed=" + std::to_string(random.Below(1'000)) + " unsynced=" + unsynced;
+  WriterEnd end = RunWriter(run);
+  const Judge judge{tally, life, &run};
+  if (!judge.KilledAsPlanned(end)) return {};
+  tally->counts["after a kill that left bytes unsynced"]++;
+  next->from = end.acked;
+  next->faults += " unsynced=" + unsynced;
+  return std::move(end.acks);
+}
+
+// The last step that has to be there after a cut at `cut_ns`: what was acknowledged up to a while
+// before. An fsync that failed is like a cut, until the store has recovered from it.
+uint64_t SafeStep(uint64_t from, const std::vector<Ack>& acks, int64_t cut_ns, int64_t young_ns) {
+  const auto is_ok = [](const Ack& a) { return a.kind == AckKind::kOk; };
+  const auto failed = std::find_if_not(acks.begin(), acks.end(), is_ok);
+  const auto recovered = std::find_if(failed, acks.end(), is_ok);
+  int64_t until_ns = cut_ns;
+  if (failed != acks.end() && recovered == acks.end()) until_ns = failed->monotonic_ns;
+  uint64_t step = from;
+  for (auto a = acks.begin(); a != acks.end(); ++a) {
+    const bool settled = recovered != acks.end() && a < failed;
+    if (is_ok(*a) && (settled || young_ns == 0 || a->monotonic_ns <= until_ns - young_ns)) {
+      step = a->step;
+    }
+  }
+  return step;
 }
 
 bool PowerTrial(Life* life, Tally* tally) {
   Random& random = life->random;
   WriterRun run = life->NextRun(400);
+  const uint64_t from = run.from;
   const bool every_commit = random.OneIn(3);
   if (every_commit) run.flags.emplace_back("sync_ms=0");
   if (random.OneIn(3)) run.flags.emplace_back("threads");
   run.faults = "mode=cut at=" + std::to_string(life->CallNumber(3'000)) +
                " seed=" + std::to_string(random.Below(1'000'000));
   if (life->settings.lie == "sync") run.faults += " lie=sync";
+  std::vector<Ack> acks;
+  if (random.OneIn(4)) {
+    auto before = KilledBefore(life, tally, &run);
+    if (!before.has_value()) return false;
+    acks = std::move(*before);
+  } else if (random.OneIn(4)) {
+    run.flags.emplace_back("patient");
+    run.faults += " fail_sync=" + std::to_string(1 + random.Below(60));
+  }
   const WriterEnd end = RunWriter(run);
   const Judge judge{tally, life, &run};
   if (!judge.KilledAsPlanned(end)) return false;
@@ -129,17 +197,15 @@ bool PowerTrial(Life* life, Tally* tally) {
     return judge.Holds(end.acked, end.acked + 1);
   }
   tally->runs++;
-  tally->steps += end.acked - run.from;
+  tally->steps += end.acked - from;
   tally->counts[every_commit ? "cut, sync on every commit" : "cut, sync interval 100 ms"]++;
+  tally->counts["an fsync had failed before"] += end.errors > 0;
+  acks.insert(acks.end(), end.acks.begin(), end.acks.end());
   const auto cut_ns = static_cast<int64_t>(end.report);
   const int64_t young_ns = every_commit ? 0 : (100 + kSyncSlackMs) * 1'000'000;
-  uint64_t low = run.from;
-  for (const Ack& a : end.acks) {
-    if (every_commit || a.monotonic_ns <= cut_ns - young_ns) low = a.step;
-  }
-  if (!judge.Holds(low, end.acked + 1)) return false;
-  for (const Ack& a : end.acks) {
-    if (a.step <= life->model.step()) continue;
+  if (!judge.Holds(SafeStep(from, acks, cut_ns, young_ns), end.acked + 1)) return false;
+  for (const Ack& a : acks) {
+    if (a.kind != AckKind::kOk || a.step <= life->model.step()) continue;
     tally->counts["lost an acknowledgement younger than that"]++;
     tally->worst_ms = std::max(tally->worst_ms, static_cast<double>(cut_ns - a.monotonic_ns) / 1e6);
     break;
@@ -152,7 +218,9 @@ bool ErrorTrial(Life* life, Tally* tally, int error) {
   WriterRun run = life->NextRun(120);
   run.flags = {"faults"};
   if (life->settings.lie == "ack") run.flags.emplace_back("lie=ack");
-  if (random.OneIn(3)) run.flags.emplace_back("sync_ms=0");
+  if (const uint64_t sync = random.Below(3); sync < 2) {
+    run.flags.push_back("sync_ms=" + std::to_string(sync));  // 1: beside nearly every write
+  }
   if (random.OneIn(4)) run.flags.emplace_back("close");
   const uint64_t form = random.Below(4);
   const uint64_t span = form == 0 ? 1 : form < 3 ? 2 + random.Below(200) : kForEver;
@@ -180,7 +248,7 @@ bool ErrorTrial(Life* life, Tally* tally, int error) {
   } else if (!gave_up) {
     tally->counts["went on after being opened anew"]++;
   }
-  return judge.Holds(end.acked, end.acked + 1);
+  return judge.SnapshotHolds(end) && judge.Holds(end.acked, end.acked + 1);
 }
 
 }  // namespace

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <bit>
-#include <functional>
 
 namespace deckwatch::simulation {
+
+namespace {
+std::string ExemplarText(const Labels& series, const Exemplar& e) {
+  return series.ToString() + " " + e.labels.ToString() + " " + FormatFloat(e.value) + " at " +
+         FormatRfc3339Ms(e.t_ms);
+}
+}  // namespace
 
 void Model::AdvanceTo(uint64_t step) {
   while (step_ < step) Take(MakeStep(seed_, ++step_));
@@ -18,6 +24,10 @@ void Model::Take(const Step& step) {
     content_.labels.emplace(name, s.labels);
     // The first value of a time stays.
     content_.series[name].emplace(s.t_ms, Content::Point{s.value, s.start_ms, s.histogram});
+  }
+  if (step.exemplar.has_value()) {
+    const std::string text = ExemplarText(step.samples.front().labels, *step.exemplar);
+    content_.exemplars[text] = step.exemplar->t_ms;
   }
   if (step.metadata.has_value()) content_.help[step.metadata->name] = step.metadata->help;
   for (const StateChange& c : step.changes) {
@@ -62,6 +72,15 @@ Content ReadEverything(const tsdb::Db& db, Damage* damage) {
         if (!c.start_ms.empty()) p.start_ms = c.start_ms[k];
         if (!c.histogram.empty()) p.histogram = c.histogram[k];
         out.series[name].emplace(c.t_ms[k], p);
+      }
+    }
+    const auto exemplars = (*querier)->Exemplars({});
+    if (!exemplars.ok()) report(exemplars.status());
+    if (exemplars.ok()) {
+      for (const auto& series : *exemplars) {
+        for (const Exemplar& e : series.exemplars) {
+          out.exemplars[ExemplarText(series.labels, e)] = e.t_ms;
+        }
       }
     }
     for (std::string& loss : (*querier)->Losses()) damage->told.push_back(std::move(loss));
@@ -114,46 +133,63 @@ std::optional<std::string> MapDifference(const std::map<std::string, std::string
   return {};
 }
 
-std::optional<std::string> PointDifference(const std::string& name,
-                                           const std::map<int64_t, Content::Point>& expected,
-                                           const std::map<int64_t, Content::Point>& found,
-                                           int64_t oldest_ms,
-                                           const std::function<bool(int64_t)>& may_miss) {
-  const auto at = [&](int64_t t_ms) {
-    return name + " at step " + std::to_string((t_ms - kStartMs) / kStepMs) + " (" +
-           FormatRfc3339Ms(t_ms) + ")";
-  };
-  for (const auto& [t_ms, point] : found) {
-    const auto it = expected.find(t_ms);
-    if (it == expected.end()) return "phantom sample " + at(t_ms);
-    if (!Same(it->second, point)) {
-      return "wrong value " + at(t_ms) + ": " + FormatFloat(point.value) + " instead of " +
-             FormatFloat(it->second.value);
+const std::map<int64_t, Content::Point>& PointsOf(const Content& content, const std::string& name) {
+  static const std::map<int64_t, Content::Point> kNone;
+  const auto it = content.series.find(name);
+  return it == content.series.end() ? kNone : it->second;
+}
+
+std::string SampleAt(const std::string& name, int64_t t_ms) {
+  return "sample " + name + " at step " + std::to_string((t_ms - kStartMs) / kStepMs) + " (" +
+         FormatRfc3339Ms(t_ms) + ")";
+}
+
+// One that nobody wrote, or with another value.
+std::optional<std::string> FalseSample(const Content& expected, const Content& found) {
+  for (const auto& [name, points] : found.series) {
+    const auto& own = PointsOf(expected, name);
+    for (const auto& [t_ms, point] : points) {
+      const auto it = own.find(t_ms);
+      if (it == own.end()) return "phantom " + SampleAt(name, t_ms);
+      if (Same(it->second, point)) continue;
+      return "wrong value of " + SampleAt(name, t_ms) + ": " + FormatFloat(point.value) +
+             " instead of " + FormatFloat(it->second.value);
     }
   }
-  for (const auto& [t_ms, point] : expected) {
-    if (t_ms >= oldest_ms && !found.contains(t_ms) && !may_miss(t_ms))
-      return "missing sample " + at(t_ms);
+  return {};
+}
+
+std::optional<std::string> ExemplarDifference(const Content& expected, const Content& found,
+                                              int64_t oldest_ms) {
+  for (const auto& [text, t_ms] : found.exemplars) {
+    if (!expected.exemplars.contains(text)) return "phantom exemplar " + text;
+  }
+  for (const auto& [text, t_ms] : expected.exemplars) {
+    if (t_ms >= oldest_ms && !found.exemplars.contains(text)) return "missing exemplar " + text;
   }
   return {};
 }
 
 }  // namespace
 
+std::optional<std::string> MissingSample(const Content& expected, const Content& found,
+                                         int64_t oldest_ms, const Damage& damage) {
+  for (const auto& [name, points] : expected.series) {
+    const auto& there = PointsOf(found, name);
+    for (const auto& [t_ms, point] : points) {
+      if (t_ms < oldest_ms || there.contains(t_ms)) continue;
+      if (damage.MayMiss(expected.labels.at(name), t_ms)) continue;
+      return "missing " + SampleAt(name, t_ms);
+    }
+  }
+  return {};
+}
+
 std::optional<std::string> Difference(const Content& expected, const Content& found,
                                       int64_t oldest_ms, const Damage& damage) {
-  static const std::map<int64_t, Content::Point> kNone;
-  for (const auto& [name, points] : found.series) {
-    if (points.empty() || expected.series.contains(name)) continue;
-    return "phantom series " + name;
-  }
-  for (const auto& [name, points] : expected.series) {
-    const auto it = found.series.find(name);
-    auto difference = PointDifference(
-        name, points, it == found.series.end() ? kNone : it->second, oldest_ms,
-        [&](int64_t t_ms) { return damage.MayMiss(expected.labels.at(name), t_ms); });
-    if (difference.has_value()) return difference;
-  }
+  if (auto d = FalseSample(expected, found); d.has_value()) return d;
+  if (auto d = MissingSample(expected, found, oldest_ms, damage); d.has_value()) return d;
+  if (auto d = ExemplarDifference(expected, found, oldest_ms); d.has_value()) return d;
   if (auto d = MapDifference(expected.state, found.state, "state row", damage.state); d.has_value())
     return d;
   return MapDifference(expected.help, found.help, "metadata", false);

@@ -20,7 +20,8 @@ struct Content {
   std::map<std::string, std::map<int64_t, Point>> series;  // by label set as text
   std::map<std::string, Labels> labels;  // of the series; filled by the model only
   std::map<std::string, std::string> state;
-  std::map<std::string, std::string> help;  // metadata, by family
+  std::map<std::string, std::string> help;   // metadata, by family
+  std::map<std::string, int64_t> exemplars;  // their time, by series and all else as text
 };
 
 class Model {
@@ -54,6 +55,10 @@ Content ReadEverything(const tsdb::Db& db, Damage* damage);
 
 // The step that wrote the newest marker; 0 when there is none.
 uint64_t NewestMarker(const Content& found);
+
+// The first sample that is missing, as Difference says it.
+std::optional<std::string> MissingSample(const Content& expected, const Content& found,
+                                         int64_t oldest_ms, const Damage& damage);
 
 // The first difference, as text. What is older than `oldest_ms` may be gone; what `damage` reports
 // as lost may be as well.

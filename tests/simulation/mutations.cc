@@ -182,7 +182,10 @@ std::string LookAt(const std::string& folder, const Model& whole) {
   if (!db.ok()) return "violation: refused after it was mended: " + db.status().message();
   Damage listed{.told = {}, .losses = {}, .exact = true};
   const Content again = ReadEverything(**db, &listed);
-  if (cut) return "log cut, reported";
+  if (cut) {
+    const auto d = MissingSample(whole.content(), again, oldest_ms, listed);
+    return d.has_value() ? "violation: the log was cut; not listed: " + *d : "log cut, reported";
+  }
   Content expected = whole.content();
   const Labels after{{"__name__", "after"}};
   expected.labels.emplace(after.ToString(), after);

@@ -11,6 +11,9 @@
 //                 unsynced bytes survives
 //   report=FILE   where the moment of a cut, or the number of calls of a whole run, is written
 //   shadow=PATH   a folder of the same file system for files that were deleted but not for good
+//   fail_sync=N   the N-th fsync of a file fails, and what it should have written never is: later
+//                 ones do not repeat it, as on Linux
+//   unsynced=FILE what is unsynced at the kill is written there, and read from there at the start
 //   lie=sync      fsync returns OK and does nothing
 #pragma once
 
@@ -25,8 +28,8 @@ enum class FaultMode { kOff, kCount, kKill, kCut, kError };
 
 struct FaultPlan {
   FaultMode mode = FaultMode::kOff;
-  std::string dir, report, shadow;
-  uint64_t at = 0, span = 1, seed = 0;
+  std::string dir, report, shadow, unsynced;
+  uint64_t at = 0, span = 1, seed = 0, fail_sync = 0;
   int error = EIO;
   bool reads = false;
   bool lie_sync = false;
@@ -52,6 +55,8 @@ struct FaultPlan {
     if (key == "shadow") shadow = value;
     if (key == "at") at = number();
     if (key == "span") span = number();
+    if (key == "unsynced") unsynced = value;
+    if (key == "fail_sync") fail_sync = number();
     if (key == "seed") seed = number();
     if (key == "errno") error = static_cast<int>(number());
     if (key == "calls") reads = value == "read";

@@ -22,6 +22,7 @@ enum : int {
   kExitGaveUp = 20,      // an injected error did not go away
   kExitUnexpected = 21,  // an error of the store that no fault explains
   kExitHarness = 22,
+  kExitWrongAnswer = 24,  // a reader was given something else than what is stored, without a word
 };
 
 }  // namespace deckwatch::simulation

@@ -1,6 +1,8 @@
 #include "tests/simulation/unsynced.h"
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdint>
 #include <cstdio>
 
 #include <dirent.h>
@@ -42,6 +44,35 @@ void Unsynced::FileSynced(int fd) {
   if (fstat(fd, &s) != 0) return;
   const auto it = synced_.find({s.st_dev, s.st_ino});
   if (it != synced_.end()) it->second = s.st_size;
+}
+
+void Unsynced::FileGivenUp(int fd) {
+  struct stat s;
+  if (fstat(fd, &s) != 0) return;
+  const auto it = synced_.find({s.st_dev, s.st_ino});
+  if (it == synced_.end() || it->second >= s.st_size) return;
+  given_up_[it->first].emplace_back(it->second, s.st_size);
+  it->second = s.st_size;
+}
+
+void Unsynced::Save(const std::string& file) const {
+  std::FILE* out = std::fopen(file.c_str(), "w");
+  if (out == nullptr) _exit(23);
+  for (const auto& [id, bytes] : synced_) {
+    std::fprintf(out, "%ju %ju %jd\n", uintmax_t{id.first}, uintmax_t{id.second}, intmax_t{bytes});
+  }
+  std::fclose(out);
+}
+
+void Unsynced::Load(const std::string& file) {
+  std::FILE* in = std::fopen(file.c_str(), "r");
+  if (in == nullptr) return;
+  uintmax_t device, node;
+  intmax_t bytes;
+  while (std::fscanf(in, "%ju %ju %jd", &device, &node, &bytes) == 3) {
+    synced_[{static_cast<dev_t>(device), static_cast<ino_t>(node)}] = static_cast<off_t>(bytes);
+  }
+  std::fclose(in);
 }
 
 void Unsynced::FolderSynced(const std::string& folder) {
@@ -105,11 +136,28 @@ void Unsynced::LoseTails(const std::string& folder) {
     struct stat s;
     if (lstat(path.c_str(), &s) != 0) continue;
     if (S_ISDIR(s.st_mode)) LoseTails(path);
+    if (const auto ranges = given_up_.find({s.st_dev, s.st_ino}); ranges != given_up_.end()) {
+      LoseGivenUp(path, ranges->second);
+      given_up_.erase(ranges);
+    }
     const auto it = synced_.find({s.st_dev, s.st_ino});
     if (it == synced_.end() || it->second >= s.st_size) continue;
     LoseTail(path, it->second, s.st_size);
     it->second = s.st_size;  // it may have a second name
   }
+}
+
+void Unsynced::LoseGivenUp(const std::string& path,
+                           const std::vector<std::pair<off_t, off_t>>& ranges) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  struct stat s;
+  if (fd < 0 || fstat(fd, &s) != 0) _exit(23);
+  for (const auto& [begin, end] : ranges) {
+    const std::string zeros(
+        static_cast<size_t>(std::max<off_t>(0, std::min(end, s.st_size) - begin)), '\0');
+    if (pwrite(fd, zeros.data(), zeros.size(), begin) < 0) _exit(23);
+  }
+  close(fd);
 }
 
 void Unsynced::LoseTail(const std::string& path, off_t synced, off_t size) {

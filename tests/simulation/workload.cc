@@ -113,6 +113,11 @@ void MakeCommit(uint64_t seed, Random* random, Step* step) {
                                     .help = "as of step " + std::to_string(step->number),
                                     .unit = ""};
   }
+  if (random->OneIn(4)) {
+    step->exemplar = Exemplar{.labels = Labels{{"trace", std::to_string(step->number)}},
+                              .value = static_cast<double>(random->Below(1'000)) / 8,
+                              .t_ms = now_ms};
+  }
 }
 
 void MakeApply(Random* random, Step* step) {

@@ -54,6 +54,7 @@ struct Step {
   StepKind kind = StepKind::kCommit;
   std::vector<Sample> samples;             // kCommit
   std::optional<MetricMetadata> metadata;  // kCommit
+  std::optional<Exemplar> exemplar;        // kCommit: of the first of `samples`
   std::vector<StateChange> changes;        // kApply
   std::optional<Matcher> matcher;          // kDelete
   int64_t start_ms = 0, end_ms = 0;        // kDelete

@@ -2,7 +2,8 @@
 // each one that was acknowledged. Ends as its plan of faults says, by SIGKILL at the last step, or
 // with one of the codes below.
 //
-//   sim_writer PATH ACKS SEED FROM STEPS [sync_ms=N] [faults] [threads] [lie=ack|value] [close]
+//   sim_writer PATH ACKS SEED FROM STEPS [sync_ms=0|1] [faults] [patient] [threads] [lie=ack|value]
+//   [close]
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -18,6 +19,7 @@
 #include "base/executor.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "tests/simulation/model.h"
 #include "tests/simulation/protocol.h"
 #include "tests/simulation/workload.h"
 
@@ -44,13 +46,14 @@ struct Options {
   int64_t sync_ms = 100;
   bool faults = false;   // errors are expected: try again, and open the store anew when that fails
   bool threads = false;  // maintenance beside the writes
+  bool patient = false;  // errors are expected: lets the store recover by itself
   bool close = false;    // close the store and exit at the last step
   bool lie_ack = false, lie_value = false;
 };
 
 class Writer {
  public:
-  explicit Writer(const Options& options) : options_(options) {
+  explicit Writer(const Options& options) : options_(options), model_(options.seed) {
     acks_ = open(options.acks.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   }
   int Run();
@@ -61,12 +64,15 @@ class Writer {
   Status Commit(const Step& step);
   Status Snapshot();
   bool Persist(const Step& step);
+  void CheckAnswers(uint64_t done);
   void Acknowledge(AckKind kind, uint64_t step);
   void StartMaintenance();
 
   const Options options_;
   int acks_ = -1;
   StepClock clock_;
+  Model model_;
+  int checks_left_ = 40;  // of answers while errors are met
   std::unique_ptr<tsdb::Db> db_;
   std::jthread maintenance_;
 };
@@ -116,10 +122,18 @@ Status Writer::Commit(const Step& step) {
     batch.Add(ref, s.t_ms, lie ? 1.25 : s.value);
     batch.start_ms.push_back(s.start_ms);
   }
+  if (step.exemplar.has_value()) {
+    const LabelsView view = step.samples.front().labels;
+    SeriesRef ref = kNoSeries;
+    TRY(db_->Resolve({&view, 1}, 0, {&ref, 1}));
+    batch.exemplars.push_back({ref, *step.exemplar});
+  }
   if (step.metadata.has_value()) batch.metadata.push_back(*step.metadata);
   TRY_ASSIGN(const AppendResult result, db_->Commit(batch));
   // Forgotten by the maintenance between Resolve and Commit: once more, as the contract says.
-  return result.unknown_ref.empty() ? Status::Ok() : Commit(step);
+  const bool known = result.unknown_ref.empty() && result.unknown_histogram.empty() &&
+                     result.unknown_exemplar.empty();
+  return known ? Status::Ok() : Commit(step);
 }
 
 // One snapshot is kept at a time.
@@ -142,6 +156,25 @@ Status Writer::Carry(const Step& step) {
   return {};
 }
 
+// Reads all there is. What a reader is given is right, whatever is going wrong; something may be
+// missing when he is told. The step after `done` may have happened, as a whole.
+void Writer::CheckAnswers(uint64_t done) {
+  Damage damage;
+  const Content found = ReadEverything(*db_, &damage);
+  const int64_t oldest_ms = clock_.WallMs() - kRetentionMs;
+  model_.AdvanceTo(done);
+  auto wrong = Difference(model_.content(), found, oldest_ms, damage);
+  if (wrong.has_value()) {
+    Model next = model_;
+    next.AdvanceTo(done + 1);
+    if (!Difference(next.content(), found, oldest_ms, damage).has_value()) wrong.reset();
+  }
+  if (!options_.faults && damage.any()) wrong = "something is told to be lost";
+  if (!wrong.has_value()) return;
+  std::cerr << "wrong answer after step " << done << ": " << *wrong << "\n";
+  _exit(kExitWrongAnswer);
+}
+
 // What a client does: tries again while the store may recover by itself; then what an operator
 // does: restarts it. False when that did not help either.
 bool Writer::Persist(const Step& step) {
@@ -158,6 +191,8 @@ bool Writer::Persist(const Step& step) {
       last = Carry(step);
       if (last.ok()) return true;
       Acknowledge(AckKind::kError, step.number);
+      if (options_.patient) (void)db_->Maintain();  // as it would do within a second
+      if (checks_left_ > 0 && --checks_left_ > 0) CheckAnswers(step.number - 1);
     }
   }
   std::cerr << "step " << step.number << ": " << last.message() << "\n";
@@ -184,6 +219,7 @@ int Writer::Run() {
       return kExitUnexpected;
     }
     if (!options_.lie_ack) Acknowledge(AckKind::kOk, number);
+    if (number % 32 == 0) CheckAnswers(number);
   }
   if (!options_.close) raise(SIGKILL);
   maintenance_ = {};
@@ -203,7 +239,8 @@ int main(int argc, char** argv) {
   o.from = std::strtoull(argv[4], nullptr, 10);
   o.steps = std::strtoull(argv[5], nullptr, 10);
   const std::map<std::string, std::function<void()>> flags = {
-      {"sync_ms=0", [&] { o.sync_ms = 0; }},  {"faults", [&] { o.faults = true; }},
+      {"sync_ms=0", [&] { o.sync_ms = 0; }},  {"sync_ms=1", [&] { o.sync_ms = 1; }},
+      {"faults", [&] { o.faults = true; }},   {"patient", [&] { o.patient = o.faults = true; }},
       {"threads", [&] { o.threads = true; }}, {"close", [&] { o.close = true; }},
       {"lie=ack", [&] { o.lie_ack = true; }}, {"lie=value", [&] { o.lie_value = true; }}};
   for (int i = 6; i < argc; ++i) {

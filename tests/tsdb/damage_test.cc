@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "tests/tsdb/test_directory.h"
 #include "tsdb/db.h"
+#include "tsdb/history.h"
 #include "tsdb/tools.h"
 
 namespace deckwatch::tsdb {
@@ -126,6 +127,31 @@ TEST_F(DamageTest, CurrentAndManifestLoseNothing) {
   EXPECT_TRUE(SomethingIsSetAside());
 }
 
+// A sound mirror, but of another MANIFEST: parts would be opened as a second head.
+TEST_F(DamageTest, AMirrorOfTheOtherDatabaseIsOfNoUse) {
+  {
+    const auto db = Open();
+    Write(db.get(), kNow);
+    ASSERT_TRUE(db->Compact().ok());
+    Write(db.get(), kNow + 1);
+  }
+  for (const auto& [from, to] : {std::pair("head", "parts"), std::pair("parts", "head")}) {
+    SCOPED_TRACE(to);
+    const fs::path mirror = Files(to, "MIRROR").back();
+    fs::copy_file(Files(from, "MIRROR").back(), mirror, fs::copy_options::overwrite_existing);
+    const int before = Read(*Open()).samples;
+    EXPECT_GE(before, 2 * kSeries);
+    {
+      const auto db = Open();
+      Write(db.get(), kNow + 10 + before);
+    }
+    const Answer after = Read(*Open());
+    EXPECT_EQ(after.samples, before + kSeries);
+    EXPECT_TRUE(after.losses.empty());
+    EXPECT_FALSE(SomethingIsSetAside());
+  }
+}
+
 TEST_F(DamageTest, EveryFileOfTheHeadMayGo) {
   {
     const auto db = Open();
@@ -209,6 +235,50 @@ TEST_F(DamageTest, ALogThatEndsTooEarlyIsToldOf) {
   ASSERT_EQ(db->Losses().size(), 1u);
   EXPECT_LE(db->Losses()[0].min_ms, kNow);
   Write(db.get(), kNow + 30);
+}
+
+// Nothing of them is left to tell their time by.
+TEST_F(DamageTest, LateSamplesThatGoWithTheLogAreListed) {
+  for (const int64_t late_ms : {5 * kHourMs, kHourMs}) {
+    SCOPED_TRACE(late_ms);
+    {
+      const auto db = Open();
+      Write(db.get(), kNow - 9 * kHourMs);
+      Write(db.get(), kNow - 1);
+      ASSERT_TRUE(db->Compact().ok());  // from here on, these are not in the log only
+      Write(db.get(), kNow - late_ms);
+      Write(db.get(), kNow);
+    }
+    for (const fs::path& log : Files("head", ".log")) fs::resize_file(log, 0);
+    const auto db = Open();
+    ASSERT_NE(db, nullptr);
+    EXPECT_EQ(Read(*db).samples, 2 * kSeries);
+    ASSERT_EQ(db->Losses().size(), 1u);
+    EXPECT_EQ(db->Losses()[0].min_ms, kNow - late_ms);
+    EXPECT_EQ(db->Losses()[0].max_ms, kNow);
+    fs::remove_all(path_);
+  }
+}
+
+TEST_F(DamageTest, AnImportedPartDoesNotGoWithTheLog) {
+  {
+    const auto db = Open();
+    auto history = db->NewHistory(1 << 20);
+    ASSERT_TRUE(history.ok()) << history.status().message();
+    const auto series = (*history)->SeriesOf(LabelsOf(0));
+    ASSERT_TRUE(series.ok());
+    ASSERT_TRUE((*history)->Add(*series, kNow - 48 * kHourMs, 1).ok());
+    AppendResult result;
+    const auto progress = [](double) {};
+    ASSERT_TRUE(db->StoreHistory(history->get(), progress, &result).ok());
+    ASSERT_EQ(result.appended, 1u);
+    Write(db.get(), kNow);
+  }
+  for (const fs::path& log : Files("head", ".log")) fs::resize_file(log, 0);
+  const auto db = Open();
+  ASSERT_NE(db, nullptr);
+  EXPECT_EQ(Read(*db).samples, 1);
+  EXPECT_EQ(db->Losses().size(), 1u);
 }
 
 // Each start begins a new log and keeps the old ones.

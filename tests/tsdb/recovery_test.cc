@@ -107,6 +107,27 @@ TEST_F(RecoveryTest, GoesOnByItselfAfterAnErrorOfTheLog) {
   EXPECT_EQ(*db_->Get("k"), "v");
 }
 
+// A client that tries again finds them in memory already.
+TEST_F(RecoveryTest, ExemplarsOfACommitThatFailedAreStoredWithItsRepetition) {
+  ASSERT_TRUE(Commit(0));
+  const Labels labels{{"__name__", "m"}, {"n", "0"}};
+  const LabelsView view = labels;
+  WriteBatch batch;
+  batch.exemplars.push_back({kNoSeries, {.labels = {{"trace", "1"}}, .value = 2, .t_ms = kNow}});
+  ASSERT_TRUE(db_->Resolve({&view, 1}, 0, {&batch.exemplars[0].ref, 1}).ok());
+  {
+    const FileSizeLimit limit(0);
+    EXPECT_FALSE(db_->Commit(batch).ok());
+  }
+  ASSERT_TRUE(db_->Maintain().ok());
+  ASSERT_TRUE(db_->Commit(batch).ok());
+  Open();
+  const auto found = (*db_->NewQuerier())->Exemplars({});
+  ASSERT_TRUE(found.ok());
+  ASSERT_EQ(found->size(), 1u);
+  EXPECT_EQ((*found)[0].exemplars.size(), 1u);
+}
+
 TEST_F(RecoveryTest, QueriersMadeBeforeStayGood) {
   ASSERT_TRUE(Commit(0));
   ASSERT_TRUE(db_->Compact().ok());
