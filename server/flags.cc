@@ -205,6 +205,9 @@ class ServeApp {
     Switch("web.enable-lifecycle", &flags_->enable_lifecycle, "Allow /-/reload and /-/quit");
     Switch("web.enable-admin-api", &flags_->enable_admin_api, "Allow /api/v1/admin");
     Switch("web.enable-remote-write-receiver", &flags_->enable_remote_write, "Allow /api/v1/write");
+    Switch("web.remote-write-accept-conflicting", &flags_->accept_conflicting,
+           "Answer 204, not 400, to samples that have another value for a stored time; the stored "
+           "one stays in both cases");
     Switch("web.enable-otlp-receiver", &flags_->enable_otlp, "Not supported yet");
   }
   void Storage() {
