@@ -322,6 +322,7 @@ class ToolApp {
     Json(Store(tsdb, "list", "Its parts"));
     Store(tsdb, "verify", "Read back every byte");
     Store(tsdb, "repair", "Write anew what is damaged, and say what is lost");
+    Store(tsdb, "snapshot", "Make a copy of the store in DIR/snapshots");
     Json(Store(tsdb, "deletes", "Deletes whose samples are still on the disk"));
     CLI::App* undelete = Store(tsdb, "undelete", "Undo a delete of the last 24 hours");
     undelete->add_option("ID", tool_->id, "Its number, as `tsdb deletes` shows it")->required();

@@ -466,18 +466,27 @@ Status Store::Compact() {
   return DropStaleTombstones();
 }
 
+// Made under a name that no snapshot has: one with its name is whole.
 Status Store::Snapshot(const std::string& name) {
   if (name.empty() || name.find('/') != std::string::npos || name[0] == '.') {
     return Status::InvalidArgument("snapshot name " + name);
   }
   const std::string path = options_.path + "/snapshots/" + name;
+  const std::string unfinished = options_.path + "/snapshots/.unfinished";
   MutexLock turn(maintenance_turn_);  // no part comes or goes between the two databases
   std::error_code ec;
-  if (std::filesystem::exists(path)) return {StatusCode::kAlreadyExists, path + " exists"};
-  std::filesystem::create_directories(path, ec);
-  if (ec) return Status::Io("create " + path + ": " + ec.message());
-  TRY(parts_->Checkpoint(path + "/parts"));
-  return head_->Checkpoint(path + "/head");
+  if (std::filesystem::exists(path, ec)) return {StatusCode::kAlreadyExists, path + " exists"};
+  std::filesystem::remove_all(unfinished, ec);
+  std::filesystem::create_directories(unfinished, ec);
+  if (ec) return Status::Io("create " + unfinished + ": " + ec.message());
+  Status s = parts_->Checkpoint(unfinished + "/parts");
+  if (s.ok()) s = head_->Checkpoint(unfinished + "/head");
+  if (s.ok()) {
+    std::filesystem::rename(unfinished, path, ec);
+    if (ec) s = Status::Io("create " + path + ": " + ec.message());
+  }
+  if (!s.ok()) std::filesystem::remove_all(unfinished, ec);
+  return s;
 }
 
 Status Store::Verify(const std::function<void(double)>& progress) const {

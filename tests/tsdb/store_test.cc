@@ -293,7 +293,10 @@ TEST_F(StoreTest, SnapshotIsAStoreOfItsOwn) {
   Append(up, kNow - kHour, 1);
   ASSERT_TRUE(db_->Compact().ok());
   Append(up, kNow, 2);
+  // What is left of one that did not come to its end.
+  std::filesystem::create_directories(options_.path + "/snapshots/.unfinished/parts");
   ASSERT_TRUE(db_->Snapshot("s1").ok());
+  EXPECT_FALSE(std::filesystem::exists(options_.path + "/snapshots/.unfinished"));
   EXPECT_EQ(db_->Snapshot("s1").code(), StatusCode::kAlreadyExists);
   EXPECT_EQ(db_->Snapshot("../x").code(), StatusCode::kInvalidArgument);
   Append(up, kNow + 1, 3);
