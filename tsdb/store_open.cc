@@ -1,9 +1,13 @@
 // Start and recovery: the meta family of head is the one truth about which windows and parts exist.
 // Families it does not name are left-overs of a crash and are dropped.
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
 #include <numeric>
+#include <system_error>
+
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/executor.h"
@@ -19,6 +23,19 @@ constexpr int64_t kCheckDiskEveryMs = 1'000;
 
 FamilyKind PartsKind(std::string_view family) {
   return family.starts_with("part.") ? FamilyKind::kPart : FamilyKind::kSmall;
+}
+
+// Named here: to RocksDB a directory that takes no files is one that another process has locked.
+Status CheckTakesFiles(const std::string& path) {
+  std::error_code ec;
+  for (const char* database : {"/head", "/parts"}) {
+    std::filesystem::create_directories(path + database, ec);
+    if (ec) return Status::Io("create directory " + path + database + ": " + ec.message());
+    if (access((path + database).c_str(), W_OK | X_OK) == 0) continue;
+    return Status::Io("the directory " + path + database +
+                      " cannot be written: " + std::generic_category().message(errno));
+  }
+  return {};
 }
 
 }  // namespace
@@ -127,6 +144,7 @@ Status Store::Start() {
 }
 
 Status Store::OpenDatabases() {
+  TRY(CheckTakesFiles(options_.path));
   cache_ = std::make_shared<BlockCache>(budget_.blocks());
   Result<std::unique_ptr<Kv>> parts = Status::Internal("not opened");
   // Beside the head: each waits for the disk and has a processor to itself.
