@@ -34,10 +34,13 @@
 
 namespace deckwatch::tsdb {
 
+// The first moment of the year 1: no sample is older, whatever the retention.
+inline constexpr int64_t kOldestMs = -62'135'596'800'000;
+
 struct DbOptions {
-  std::string path;  // created when missing
-  int64_t retention_ms = 15LL * 86'400'000;
-  int64_t retention_bytes = 0;     // of all files; 0: no limit
+  std::string path;                          // created when missing
+  int64_t retention_ms = 15LL * 86'400'000;  // 0: no limit
+  int64_t retention_bytes = 0;               // of all files; 0: no limit
   int64_t sync_interval_ms = 100;  // fsync of the log at most this much later; 0: on every commit
   int64_t window_ms = 1'800'000;   // span of one head window
   int64_t memory_bytes = 1 << 30;  // for everything; how it is divided: memory_budget.h

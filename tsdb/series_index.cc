@@ -228,6 +228,7 @@ Status SeriesIndex::Resolve(std::span<const LabelsView> labels, uint64_t group_k
 }
 
 bool SeriesIndex::Restore(uint32_t id, uint64_t group_key, uint32_t column, LabelsView labels) {
+  if (column >= kMaxColumns) return false;
   const auto hash = labels.Hash128();
   MutexLock lock(mutex_);
   if (At(id) != nullptr || Find(hash.first, hash.second) != 0) return false;

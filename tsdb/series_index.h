@@ -31,6 +31,8 @@ namespace deckwatch::tsdb {
 
 // Keys of parts hold lengths in 2 bytes: longer label sets are refused.
 inline constexpr size_t kMaxLabelSetBytes = 65'535;
+// Of one group; more are damage.
+inline constexpr uint32_t kMaxColumns = 1 << 26;
 // The group of series that come without one: from job and instance.
 uint64_t DerivedGroup(LabelsView labels);
 

@@ -98,10 +98,10 @@ Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts
   if (ids.empty()) return {};
   const SeriesByMetric series = index_.ByMetric(ids);
   // A window of any time is cut into the largest buckets, so that retention and merging find them.
-  const int64_t bucket = LargestBucketMs(options_.retention_ms);
-  const int64_t newest = window.max_ms();
-  for (int64_t from = window.min_ms(); from <= newest;) {
-    const int64_t to = std::min(newest, BucketStart(from, bucket) + bucket - 1);
+  const int64_t width = LargestBucketMs(options_.retention_ms);
+  std::set<int64_t> buckets;
+  for (const auto& entry : window.Groups()) entry.second->AddBuckets(width, &buckets);
+  for (const int64_t from : buckets) {
     uint64_t id;
     {
       MutexLock lock(mutex_);
@@ -109,10 +109,9 @@ Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts
     }
     std::vector<std::unique_ptr<SeriesSource>> sources;
     sources.push_back(NewWindowSource(&window, &index_, &series));
-    TRY_ASSIGN(PartPtr part,
-               MakePart(id, PartLevel::kWindow, std::move(sources), from, to, [] { return true; }));
+    TRY_ASSIGN(PartPtr part, MakePart(id, PartLevel::kWindow, std::move(sources), from,
+                                      from + width - 1, [] { return true; }));
     if (part != nullptr) parts->push_back(std::move(part));
-    from = to + 1;
   }
   return {};
 }

@@ -74,9 +74,8 @@ ViewPtr Store::view() const {
 }
 
 int64_t Store::OldestAllowedMs() const {
-  if (options_.retention_ms <= 0) return INT64_MIN;
-  const int64_t now = options_.clock->WallMs();
-  return now < INT64_MIN + options_.retention_ms ? INT64_MIN : now - options_.retention_ms;
+  if (options_.retention_ms <= 0) return kOldestMs;
+  return std::max(kOldestMs, options_.clock->WallMs() - options_.retention_ms);
 }
 
 // ---- windows
