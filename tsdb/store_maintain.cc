@@ -174,48 +174,12 @@ Status Store::Seal(const WindowPtr& window) {
     MutexLock lock(mutex_);
     View next = *view_;
     std::erase(next.windows, window);
+    sealed_.push_back(window);
     next.parts.insert(next.parts.end(), added.begin(), added.end());
     view_ = std::make_shared<const View>(std::move(next));
   }
   counters_.seals++;
   return head_->Drop(window->rows());
-}
-
-namespace {
-bool HasOpenSamples(const View& view, const SeriesPlace& place) {
-  return std::any_of(view.windows.begin(), view.windows.end(), [&](const WindowPtr& w) {
-    const GroupWindow* group = w->FindGroup(place.group);
-    return group != nullptr && group->HasSamples(place.column);
-  });
-}
-}  // namespace
-
-// Series without a sample in any open window are forgotten by the head; their parts know them.
-void Store::RemoveIdleSeries() {
-  std::vector<std::pair<uint32_t, SeriesPlace>> all = index_.AllPlaces();
-  const auto group_of = [](const auto& entry) { return entry.second.group; };
-  std::ranges::sort(all, {}, group_of);
-  for (auto first = all.begin(); first != all.end();) {
-    const auto last = std::ranges::upper_bound(first, all.end(), group_of(*first), {}, group_of);
-    const std::span entries(first, last);
-    first = last;
-    MutexLock turn(Turn(group_of(entries.front())));
-    const ViewPtr v = view();
-    std::vector<uint32_t> idle;
-    KvBatch batch;
-    for (const auto& entry : entries) {
-      const auto& [id, place] = entry;
-      if (!place.durable || HasOpenSamples(*v, place)) continue;
-      idle.push_back(id);
-      std::string key;
-      PutBig32(&key, id);
-      batch.Delete(series_, key);
-    }
-    if (idle.empty()) continue;
-    if (!WriteHead(&batch).ok()) return;
-    index_.Remove(idle);
-    counters_.removed += idle.size();
-  }
 }
 
 // ---- merging
@@ -445,7 +409,8 @@ Status Store::Maintain() {
   TRY(ApplyRetention());
   if (room == DiskGuard::Level::kFull) return {};  // sealing gives room back, but takes it first
   TRY(SealWindows(SealMode::kDue));
-  if (std::exchange(idle_is_due_, false)) RemoveIdleSeries();
+  GiveBackPlaces();
+  if (IdleSeriesAreDue()) RemoveIdleSeries();
   const ViewPtr v = view();
   for (const PartPtr& p : v->parts) p->ForgetUnused();
   if (!MayMerge()) return {};

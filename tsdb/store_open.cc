@@ -153,6 +153,7 @@ Status Store::OpenDatabases() {
   });
   TRY(OpenHead());
   TRY(LoadRegistry());
+  index_.EndRestore();
   opening.join();
   if (parts.status().code() == StatusCode::kCorruption) {
     TRY(quarantine_.Move(options_.path + "/parts", parts.status().message()));

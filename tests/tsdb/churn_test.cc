@@ -1,0 +1,115 @@
+// Series, groups and columns that come and go.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/tsdb/store_fixture.h"
+#include "tsdb/db.h"
+
+namespace deckwatch::tsdb {
+namespace {
+
+constexpr int64_t kNow = 1'800'000'000'000;
+constexpr int64_t kHour = 3'600'000;
+
+class ChurnTest : public StoreFixture {
+ protected:
+  ChurnTest() : StoreFixture(kNow) {}
+  SeriesRef Ref(const Labels& labels) {
+    const LabelsView view = labels;
+    SeriesRef ref = kNoSeries;
+    EXPECT_TRUE(db_->Resolve({&view, 1}, 0, {&ref, 1}).ok());
+    return ref;
+  }
+  void Append(const Labels& labels, int64_t t_ms, double v) {
+    WriteBatch b;
+    b.Add(Ref(labels), t_ms, v);
+    const auto r = db_->Commit(b);
+    ASSERT_TRUE(r.ok()) << r.status().message();
+    EXPECT_EQ(r->appended, 1u);
+  }
+  static Labels Pod(int i) { return {{"__name__", "up"}, {"instance", std::to_string(i)}}; }
+  // What one selector gives to a querier that was made before.
+  static std::vector<double> Values(const Querier& querier, const Matcher& matcher) {
+    std::vector<double> out;
+    const auto set = querier.Select(INT64_MIN, INT64_MAX, {matcher}, {});
+    EXPECT_TRUE(set.ok());
+    for (size_t i = 0; i < (*set)->size(); ++i) {
+      Columns c;
+      EXPECT_TRUE((*set)->Read(i, &c).ok());
+      out.insert(out.end(), c.value.begin(), c.value.end());
+    }
+    return out;
+  }
+};
+
+TEST_F(ChurnTest, SeriesThatNeverGetASampleAreForgotten) {
+  WriteBatch old;
+  for (int i = 0; i < 100; ++i) old.Add(Ref(Pod(i)), kNow - options_.retention_ms - kHour, 1);
+  EXPECT_EQ(db_->Commit(old)->too_old, 100u);
+  EXPECT_EQ(db_->Stats().head_series, 100u);
+  // One that was just made has its first sample on the way.
+  for (int i = 0; i < 3; ++i) {
+    clock_.AdvanceMs(kHour);
+    Ref(Pod(1000 + i));
+    ASSERT_TRUE(db_->Maintain().ok());
+  }
+  EXPECT_EQ(db_->Stats().head_series, 1u);
+  EXPECT_EQ(db_->Stats().counters.series_removed, 102u);
+}
+
+TEST_F(ChurnTest, AQuerierOfBeforeNeverSeesOneSeriesInThePlaceOfAnother) {
+  const Labels a{{"__name__", "a"}, {"job", "j"}}, b{{"__name__", "b"}, {"job", "j"}};
+  Append(a, kNow, 1);
+  auto querier = db_->NewQuerier();
+  clock_.AdvanceMs(2 * kHour);
+  ASSERT_TRUE(db_->Maintain().ok());  // the window becomes a part, and the series is idle
+  Append(b, clock_.WallMs(), 2);      // in the same group
+  EXPECT_EQ(Values(**querier, Matcher::Equal("__name__", "b")), std::vector<double>());
+  EXPECT_EQ(Values(**querier, Matcher::Equal("__name__", "a")), std::vector<double>{1});
+  // When nobody looks back any more, it is forgotten.
+  querier->reset();
+  clock_.AdvanceMs(2 * kHour);
+  ASSERT_TRUE(db_->Maintain().ok());
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ(db_->Stats().head_series, 0u);
+}
+
+// The same for one that was made after the window was sealed and before the series was forgotten.
+TEST_F(ChurnTest, APlaceIsKeptFreeForAsLongAsSomebodyKnowsItsSeries) {
+  const auto series = [](const char* name) { return Labels{{"__name__", name}, {"job", "j"}}; };
+  Append(series("a"), kNow, 1);
+  auto first = db_->NewQuerier();
+  clock_.AdvanceMs(2 * kHour);
+  Append(series("c"), clock_.WallMs(), 3);
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ(db_->Stats().head_series, 2u);  // `first` looks for them
+  auto second = db_->NewQuerier();
+  auto found = (*second)->Select(INT64_MIN, INT64_MAX, {Matcher::Equal("__name__", "a")}, {});
+  ASSERT_EQ((*found)->size(), 1u);
+  first->reset();
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ(db_->Stats().head_series, 1u);
+  Append(series("b"), clock_.WallMs(), 2);
+  Columns c;
+  ASSERT_TRUE((*found)->Read(0, &c).ok());
+  EXPECT_EQ(c.value, std::vector<double>{1});
+}
+
+TEST_F(ChurnTest, GroupsWithoutSeriesAreGivenAgain) {
+  for (int i = 0; i < 50; ++i) {
+    for (int k = 0; k < 4; ++k) Append(Pod(4 * i + k), clock_.WallMs(), i);
+    clock_.AdvanceMs(2 * kHour);
+    ASSERT_TRUE(db_->Maintain().ok());
+    if (i % 10 == 5) Open();
+  }
+  EXPECT_LE(db_->Stats().head_groups, 8u);
+  const auto querier = db_->NewQuerier();
+  EXPECT_EQ(Values(**querier, Matcher::Equal("__name__", "up")).size(), 200u);
+  EXPECT_EQ(Values(**querier, Matcher::Equal("instance", "7")), std::vector<double>{1});
+}
+
+}  // namespace
+}  // namespace deckwatch::tsdb
