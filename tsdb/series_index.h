@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -22,7 +23,6 @@
 #include "base/labels.h"
 #include "base/mutex.h"
 #include "base/storage.h"
-#include "tsdb/db.h"
 #include "tsdb/postings.h"
 #include "tsdb/selection.h"
 #include "tsdb/series_order.h"
@@ -103,7 +103,10 @@ class SeriesIndex : public PostingsSource {
   uint64_t refused() const;
   uint64_t MemoryBytes() const { return bytes_.load(std::memory_order_relaxed); }
   uint32_t next_id() const;
-  Cardinality Top(size_t limit) const;
+  // Each label pair with its series. The visit is quick: a lock is held.
+  using PairVisit =
+      std::function<void(std::string_view name, std::string_view value, const PostingRuns& series)>;
+  void ForEachPair(const PairVisit& visit) const;
   std::vector<std::string> Names() const;
   std::vector<std::string> Values(std::string_view name) const;
 

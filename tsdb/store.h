@@ -88,7 +88,8 @@ class Store : public Db {
   Status Repair(const std::function<void(double)>& progress) override;
 
   DbStats Stats() const override;
-  Cardinality TopCardinality(size_t limit) const override { return index_.Top(limit); }
+  Cardinality TopCardinality(size_t limit, int64_t since_ms) const override;
+  Result<Cardinality> StoredCardinality(size_t limit) const override;
   Result<BytesByClass> Bytes() const override;
   std::vector<MetricMetadata> Metadata(std::string_view name) const override;
   std::vector<PartInfo> Parts() const override;
@@ -211,6 +212,7 @@ class Store : public Db {
   Status RestoreRegistry();
   // ---- store_stats.cc
   uint64_t PartBytes(const View& view) const;
+  void MarkGrowth();
 
   ViewPtr view() const;
   int64_t OldestAllowedMs() const;
@@ -283,6 +285,11 @@ class Store : public Db {
   uint64_t next_part_ GUARDED_BY(mutex_) = 1;
   uint64_t next_tombstone_ GUARDED_BY(mutex_) = 1;
   std::map<std::string, MetricMetadata, std::less<>> metadata_ GUARDED_BY(mutex_);
+  struct GrowthMark {
+    int64_t at_ms = 0;
+    uint32_t next_series = 0;  // those made later have this number or a higher one
+  };
+  std::deque<GrowthMark> growth_ GUARDED_BY(mutex_);
   ExemplarRing exemplars_;  // has a lock of its own
   ChangeLog changes_;       // likewise
 

@@ -409,6 +409,7 @@ Status Store::Maintain() {
   TRY(ApplyRetention());
   if (room == DiskGuard::Level::kFull) return {};  // sealing gives room back, but takes it first
   TRY(SealWindows(SealMode::kDue));
+  MarkGrowth();
   GiveBackPlaces();
   if (IdleSeriesAreDue()) RemoveIdleSeries();
   const ViewPtr v = view();

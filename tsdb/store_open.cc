@@ -121,6 +121,7 @@ Status Store::Start() {
   TRY(DropOrphans());
   PrepareWindows();
   if (head_->lost_writes() > 0) TRY(LoseEndOfLog());
+  MarkGrowth();
   if (head_is_damaged_ || head_is_new_ || registry_is_damaged_ || meta_.damaged()) TRY(HealHead());
   const ViewPtr v = view();
   LogInfo("store is open", {{"path", options_.path},

@@ -57,7 +57,7 @@ Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::
   TRY_ASSIGN(const auto db, OpenForTool(path));
   TRY_ASSIGN(const BytesByClass bytes, db->Bytes());
   const DbStats stats = db->Stats();
-  const Cardinality top = db->TopCardinality(limit);
+  TRY_ASSIGN(const Cardinality top, db->StoredCardinality(limit));
   const uint64_t samples = stats.head_samples + stats.part_samples;
   if (format == OutputFormat::kJson) {
     std::string text;

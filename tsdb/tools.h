@@ -21,8 +21,9 @@ Result<std::unique_ptr<Db>> OpenForImport(const std::string& path, int64_t reten
 
 enum class OutputFormat { kText, kJson };
 
-// Bytes on disk by class, series, samples, parts, and the labels with most values and series.
-// `limit` bounds each list. The store at `path` must not be open elsewhere.
+// Bytes on disk by class, series, samples, parts, and the labels with most values and series (in
+// any one part, or in the head). `limit` bounds each list. The store at `path` must not be open
+// elsewhere.
 Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::ostream& out);
 
 // Reads back every byte. Corruption, with what is damaged, when anything is. Prints what is known

@@ -111,5 +111,47 @@ TEST_F(ChurnTest, GroupsWithoutSeriesAreGivenAgain) {
   EXPECT_EQ(Values(**querier, Matcher::Equal("instance", "7")), std::vector<double>{1});
 }
 
+TEST_F(ChurnTest, TellsWhoGrew) {
+  using Counts = std::vector<std::pair<std::string, uint64_t>>;
+  const auto counts = [](const std::vector<NameCount>& list) {
+    Counts out;
+    for (const NameCount& n : list) out.emplace_back(n.name, n.count);
+    return out;
+  };
+  for (int i = 0; i < 10; ++i) Append({{"__name__", "old"}, {"id", std::to_string(i)}}, kNow, 1);
+  clock_.AdvanceMs(kHour / 4);
+  ASSERT_TRUE(db_->Maintain().ok());
+  const int64_t before_ms = clock_.WallMs();
+  for (int i = 5; i < 12; ++i) Append({{"__name__", "new"}, {"id", std::to_string(i)}}, kNow, 1);
+  Append({{"__name__", "old"}, {"id", "10"}}, kNow, 1);
+  const Cardinality all = db_->TopCardinality(3, 0);
+  EXPECT_EQ(all.series, 18u);
+  EXPECT_EQ(all.label_pairs, 14u);
+  EXPECT_EQ(counts(all.series_by_metric), (Counts{{"old", 11}, {"new", 7}}));
+  EXPECT_EQ(counts(all.values_by_label), (Counts{{"id", 12}, {"__name__", 2}}));
+  EXPECT_EQ(counts(all.series_by_pair),
+            (Counts{{"__name__=old", 11}, {"__name__=new", 7}, {"id=10", 2}}));
+  EXPECT_EQ(all.new_since_ms, kNow);  // the start
+  EXPECT_EQ(all.new_series, 18u);
+  const Cardinality grown = db_->TopCardinality(3, before_ms + 1);
+  EXPECT_EQ(grown.new_since_ms, before_ms);
+  EXPECT_EQ(grown.series, 18u);
+  EXPECT_EQ(grown.new_series, 8u);
+  EXPECT_EQ(counts(grown.new_series_by_metric), (Counts{{"new", 7}, {"old", 1}}));
+  EXPECT_EQ(counts(grown.new_values_by_label), (Counts{{"id", 2}, {"__name__", 1}}));
+  EXPECT_EQ(counts(grown.new_series_by_pair),
+            (Counts{{"__name__=new", 7}, {"id=10", 2}, {"__name__=old", 1}}));
+  // What is in parts only is counted by reading them, once however many parts have it.
+  Append({{"__name__", "old"}, {"id", "10"}}, kNow - 30 * kHour, 1);
+  ASSERT_TRUE(db_->Compact().ok());
+  Open();
+  const auto stored = db_->StoredCardinality(1);
+  ASSERT_TRUE(stored.ok());
+  EXPECT_EQ(stored->series, 18u);
+  EXPECT_EQ(counts(stored->series_by_metric), (Counts{{"old", 11}}));
+  EXPECT_EQ(counts(stored->values_by_label), (Counts{{"id", 12}}));
+  EXPECT_TRUE(stored->new_series_by_metric.empty());
+}
+
 }  // namespace
 }  // namespace deckwatch::tsdb
