@@ -1,6 +1,6 @@
-// Series without a sample in any open window are forgotten by the head; their parts know them. Their
-// places in groups, and groups that are left without series, are given again, but only when every
-// querier is gone that may have been told of them: to it a place means what it was.
+// Series without a sample in any open window are forgotten by the head; their parts know them.
+// Their places in groups, and groups that are left without series, are given again, but only when
+// every querier is gone that may have been told of them: to it a place means what it was.
 #include <algorithm>
 
 #include "base/bytes.h"
@@ -26,7 +26,8 @@ bool HasOpenGroup(const View& view, uint32_t group) {
 
 }  // namespace
 
-// After a window was sealed, and now and then for series that never got a sample.
+// After a window was sealed because it was over, when most series have samples in the next one; and
+// now and then for those that never got a sample.
 bool Store::IdleSeriesAreDue() {
   if (idle_is_due_) return true;
   return options_.clock->MonotonicMs() - idle_removed_ms_ >= options_.window_ms;
@@ -36,7 +37,7 @@ void Store::RemoveIdleSeries() {
   // A querier finds the series of its windows in the index, also when they are parts by now.
   std::erase_if(sealed_, [](const auto& w) { return w.expired(); });
   if (!sealed_.empty()) return;
-  idle_is_due_ = false;
+  const bool with_samples = std::exchange(idle_is_due_, false);
   idle_removed_ms_ = options_.clock->MonotonicMs();
   // Those made since the last time may have their first sample on the way.
   const uint32_t new_from = std::exchange(new_series_from_, index_.next_id());
@@ -56,7 +57,8 @@ void Store::RemoveIdleSeries() {
       const size_t before = idle.size();
       for (; at != all.end() && at->second.group == group; ++at) {
         const auto& [id, place] = *at;
-        if ((!place.durable && id >= new_from) || HasOpenSamples(*v, place)) continue;
+        if (place.durable ? !with_samples : id >= new_from) continue;
+        if (HasOpenSamples(*v, place)) continue;
         idle.push_back(id);
         if (!place.durable) continue;
         std::string key;

@@ -121,6 +121,10 @@ Status Store::Start() {
   TRY(DropOrphans());
   PrepareWindows();
   if (head_->lost_writes() > 0) TRY(LoseEndOfLog());
+  {
+    MutexLock turn(maintenance_turn_);
+    idle_removed_ms_ = started_ms;
+  }
   MarkGrowth();
   if (head_is_damaged_ || head_is_new_ || registry_is_damaged_ || meta_.damaged()) TRY(HealHead());
   const ViewPtr v = view();

@@ -17,12 +17,6 @@ constexpr int64_t kHour = 3'600'000;
 class ChurnTest : public StoreFixture {
  protected:
   ChurnTest() : StoreFixture(kNow) {}
-  SeriesRef Ref(const Labels& labels) {
-    const LabelsView view = labels;
-    SeriesRef ref = kNoSeries;
-    EXPECT_TRUE(db_->Resolve({&view, 1}, 0, {&ref, 1}).ok());
-    return ref;
-  }
   void Append(const Labels& labels, int64_t t_ms, double v) {
     WriteBatch b;
     b.Add(Ref(labels), t_ms, v);
@@ -73,6 +67,20 @@ TEST_F(ChurnTest, AQuerierOfBeforeNeverSeesOneSeriesInThePlaceOfAnother) {
   querier->reset();
   clock_.AdvanceMs(2 * kHour);
   ASSERT_TRUE(db_->Maintain().ok());
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ(db_->Stats().head_series, 0u);
+}
+
+TEST_F(ChurnTest, SeriesWhoseWindowWasSealedEarlyStayKnown) {
+  for (int i = 0; i < 10; ++i) Append(Pod(i), kNow, i);
+  ASSERT_TRUE(db_->Compact().ok());
+  for (int i = 0; i < 3; ++i) {
+    clock_.AdvanceMs(kHour);
+    ASSERT_TRUE(db_->Maintain().ok());
+  }
+  EXPECT_EQ(db_->Stats().head_series, 10u);
+  Append(Pod(0), clock_.WallMs(), 1);
+  clock_.AdvanceMs(kHour);
   ASSERT_TRUE(db_->Maintain().ok());
   EXPECT_EQ(db_->Stats().head_series, 0u);
 }

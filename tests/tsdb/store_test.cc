@@ -20,13 +20,6 @@ constexpr int64_t kHour = 3'600'000;
 class StoreTest : public StoreFixture {
  protected:
   StoreTest() : StoreFixture(kNow) {}
-  SeriesRef Ref(const Labels& labels) {
-    const LabelsView view = labels;
-    SeriesRef ref = kNoSeries;
-    const Status s = db_->Resolve({&view, 1}, 0, {&ref, 1});
-    EXPECT_TRUE(s.ok()) << s.message();
-    return ref;
-  }
   AppendResult Append(const Labels& labels, int64_t t_ms, double v) {
     WriteBatch b;
     b.Add(Ref(labels), t_ms, v);
