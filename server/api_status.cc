@@ -98,6 +98,7 @@ ApiResult Tsdb(const ApiContext& c, const Request& request) {
   w.Key("memoryInBytesByPurpose").BeginObject().Key("limit").Uint(stats.memory.limit);
   w.Key("index").Uint(stats.memory.index).Key("windows").Uint(stats.memory.windows);
   w.Key("blocks").Uint(stats.memory.blocks).Key("selections").Uint(stats.memory.selections);
+  w.Key("exemplars").Uint(stats.memory.exemplars);
   w.Key("writeBuffers").Uint(stats.memory.write_buffers).EndObject();
   w.Key("lostRanges").BeginArray();
   for (const tsdb::Loss& loss : c.db->Losses()) {

@@ -69,6 +69,7 @@ void WriteHead(const tsdb::DbStats& s, PageWriter* w) {
       .Sample(Number(s.memory.windows), {{"purpose", "windows"}})
       .Sample(Number(s.memory.blocks), {{"purpose", "blocks"}})
       .Sample(Number(s.memory.selections), {{"purpose", "selections"}})
+      .Sample(Number(s.memory.exemplars), {{"purpose", "exemplars"}})
       .Sample(Number(s.memory.write_buffers), {{"purpose", "write_buffers"}});
   w->Gauge("deckwatch_tsdb_cache_bytes", "Memory of the block caches.", Number(s.cache_bytes));
 }

@@ -86,6 +86,7 @@ struct MemoryUse {
   uint64_t windows = 0;
   uint64_t blocks = 0;      // cache of blocks of files
   uint64_t selections = 0;  // cache of series that queries chose
+  uint64_t exemplars = 0;
   uint64_t write_buffers = 0;
 };
 

@@ -185,7 +185,7 @@ class Store : public Db {
       REQUIRES(maintenance_turn_);
   Status ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added);
   Status ApplyRetention() REQUIRES(maintenance_turn_);
-  Status AgeBesides(bool parts_went) REQUIRES(maintenance_turn_);
+  Status AgeBesides(bool by_age, bool parts_went) REQUIRES(maintenance_turn_);
   bool FamiliesInUse(std::set<std::string, std::less<>>* out) const;
   bool ClockIsTrusted() REQUIRES(maintenance_turn_);
   Status DropParts(const std::vector<PartPtr>& gone) REQUIRES(maintenance_turn_);

@@ -335,14 +335,14 @@ Status Store::ApplyRetention() {
   const Status dropped = DropParts(large);
   for (const PartPtr& p : large) changes_.Note(p->meta().min_ms);
   TRY(dropped);
-  return AgeBesides(!old.empty() || !large.empty());
+  return AgeBesides(by_age, !old.empty() || !large.empty());
 }
 
 // What goes with samples: exemplars past the retention and, when parts went, the metadata of
 // families that no series is left of.
-Status Store::AgeBesides(bool parts_went) {
+Status Store::AgeBesides(bool by_age, bool parts_went) {
   KvBatch batch;
-  if (options_.retention_ms > 0) {
+  if (by_age && options_.retention_ms > 0) {
     for (const uint64_t n : exemplars_.DropBefore(OldestAllowedMs())) {
       meta_.Delete(&batch, MetaKey('E', n));
     }

@@ -100,7 +100,7 @@ Store::Store(const DbOptions& options)
       selections_(budget_.selections()),
       texts_(budget_.texts()),
       pages_(budget_.pages()),
-      exemplars_(kMaxExemplars) {}
+      exemplars_(kMaxExemplars, budget_.exemplars()) {}
 
 Store::~Store() {
   stopping_ = true;

@@ -46,6 +46,7 @@ DbStats Store::Stats() const {
               .windows = WindowBytes(),
               .blocks = cache_->UsedBytes() + pages_.bytes(),
               .selections = selections_.bytes() + texts_.bytes(),
+              .exemplars = exemplars_.bytes(),
               .write_buffers = head_->MemoryBytes() + parts_->MemoryBytes()};
   s.head_bytes = s.memory.index + s.memory.windows;
   for (const WindowPtr& w : v->windows) {

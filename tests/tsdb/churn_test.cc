@@ -119,6 +119,20 @@ TEST_F(ChurnTest, GroupsWithoutSeriesAreGivenAgain) {
   EXPECT_EQ(Values(**querier, Matcher::Equal("instance", "7")), std::vector<double>{1});
 }
 
+// As parts do (damage_test.cc).
+TEST_F(ChurnTest, ExemplarsOutliveALeapOfTheClock) {
+  WriteBatch b;
+  b.Add(Ref(Pod(1)), kNow, 1);
+  b.exemplars.push_back({b.ref[0], {Labels{{"id", "x"}}, 1, kNow}});
+  ASSERT_TRUE(db_->Commit(b).ok());
+  ASSERT_TRUE(db_->Maintain().ok());
+  clock_.StepWallMs(365 * 24 * kHour);
+  ASSERT_TRUE(db_->Maintain().ok());
+  clock_.StepWallMs(-365 * 24 * kHour);
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ((*db_->NewQuerier())->Exemplars({})->size(), 1u);
+}
+
 TEST_F(ChurnTest, TellsWhoGrew) {
   using Counts = std::vector<std::pair<std::string, uint64_t>>;
   const auto counts = [](const std::vector<NameCount>& list) {
