@@ -42,7 +42,7 @@ TEST(ExemplarRing, GoesByNumberBytesAndAge) {
   EXPECT_EQ(add(&small, 3, 2500), (std::vector<uint64_t>{1, 2}));
   EXPECT_EQ(add(&small, 4, 5000), (std::vector<uint64_t>{3}));  // the newest stays
   EXPECT_EQ(small.Find({}).at(0).exemplars.size(), 1u);
-  EXPECT_TRUE(small.DropBefore(3'600'004).empty());  // up to an hour late
+  EXPECT_TRUE(small.DropBefore(3'600'001).empty());  // up to an hour late
   EXPECT_EQ(small.DropBefore(3'600'005), std::vector<uint64_t>{4});
   EXPECT_EQ(small.bytes(), 0u);
   EXPECT_TRUE(small.Find({}).empty());
