@@ -32,6 +32,7 @@ struct Exemplar {
   Labels labels;
   double value = 0;
   int64_t t_ms = 0;
+  bool own_time = true;  // false: it came without, and has that of its sample
 };
 
 enum class MetricType : uint8_t {

@@ -401,7 +401,7 @@ Status ParseExemplar(std::string_view text, int64_t default_t_ms, Exemplar* out)
   }
   if (!tail.exemplar.empty()) return Status::InvalidArgument("exemplar inside an exemplar");
   if (runes > 128) return {StatusCode::kOutOfRange, "exemplar labels exceed 128 characters"};
-  *out = {builder.Build(), tail.value, tail.has_time ? tail.t_ms : default_t_ms};
+  *out = {builder.Build(), tail.value, tail.has_time ? tail.t_ms : default_t_ms, tail.has_time};
   return Status::Ok();
 }
 

@@ -2,9 +2,9 @@
 // /api/v1/admin/tsdb/{delete_series,tombstones,undelete,clean_tombstones,snapshot,compact}, with
 // --web.enable-admin-api.
 #include <charconv>
-#include <random>
 
 #include "server/api.h"
+#include "tsdb/tools.h"
 
 namespace deckwatch::server {
 
@@ -82,22 +82,12 @@ ApiResult Compact(const ApiContext& c, const Request&) {
   return Done(c.db->Compact());
 }
 
-// "20261120T150405Z-5f0c…": time, then something no other snapshot of that second has.
-std::string SnapshotName(const Clock& clock) {
-  const std::string t = FormatRfc3339Ms(clock.WallMs());
-  std::string name = t.substr(0, 4) + t.substr(5, 2) + t.substr(8, 2) + "T" + t.substr(11, 2) +
-                     t.substr(14, 2) + t.substr(17, 2) + "Z-";
-  std::random_device random;
-  for (int i = 0; i < 16; ++i) name += "0123456789abcdef"[random() % 16];
-  return name;
-}
-
 ApiResult Snapshot(const ApiContext& c, const Request& request) {
   const std::string_view skip = request.Param("skip_head");
   if (!skip.empty() && skip != "true" && skip != "false") {
     return ApiResult::BadParameter("skip_head", "unable to parse boolean");
   }
-  const std::string name = SnapshotName(*c.clock);
+  const std::string name = tsdb::NewSnapshotName(*c.clock);
   const Status s = c.db->Snapshot(name);
   if (!s.ok()) return Done(s.Annotate("create snapshot"));
   ApiResult out;

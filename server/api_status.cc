@@ -75,8 +75,10 @@ ApiResult Tsdb(const ApiContext& c, const Request& request) {
     return ApiResult::Error(ApiErrorType::kBadData, "limit must be a positive number up to 10000");
   }
   if (limit == 0) limit = 10;
+  const int64_t growth_ms = p.Duration("growth", 3'600'000);
+  if (!p.ok()) return p.error();
   const tsdb::DbStats stats = c.db->Stats();
-  const tsdb::Cardinality top = c.db->TopCardinality(limit);
+  const tsdb::Cardinality top = c.db->TopCardinality(limit, c.clock->WallMs() - growth_ms);
   ApiResult out;
   JsonWriter w(&out.data);
   w.BeginObject().Key("headStats").BeginObject();
@@ -87,9 +89,16 @@ ApiResult Tsdb(const ApiContext& c, const Request& request) {
   WriteCounts(&w.Key("labelValueCountByLabelName"), top.values_by_label);
   WriteCounts(&w.Key("memoryInBytesByLabelName"), top.bytes_by_label);
   WriteCounts(&w.Key("seriesCountByLabelValuePair"), top.series_by_pair);
+  w.Key("growth").BeginObject().Key("since").String(FormatApiInstant(top.new_since_ms));
+  w.Key("numSeries").Uint(top.new_series);
+  WriteCounts(&w.Key("seriesCountByMetricName"), top.new_series_by_metric);
+  WriteCounts(&w.Key("labelValueCountByLabelName"), top.new_values_by_label);
+  WriteCounts(&w.Key("seriesCountByLabelValuePair"), top.new_series_by_pair);
+  w.EndObject();
   w.Key("memoryInBytesByPurpose").BeginObject().Key("limit").Uint(stats.memory.limit);
   w.Key("index").Uint(stats.memory.index).Key("windows").Uint(stats.memory.windows);
   w.Key("blocks").Uint(stats.memory.blocks).Key("selections").Uint(stats.memory.selections);
+  w.Key("exemplars").Uint(stats.memory.exemplars);
   w.Key("writeBuffers").Uint(stats.memory.write_buffers).EndObject();
   w.Key("lostRanges").BeginArray();
   for (const tsdb::Loss& loss : c.db->Losses()) {

@@ -255,7 +255,8 @@ Status App::Impl::OpenRooms() {
   engine_options.use_start_timestamps = flags.use_start_timestamps;
   engine = std::make_unique<query::Engine>(engine_options, query_pool.get());
   // Decoded and checked against the same limit as any request body.
-  remote_writer = std::make_unique<RemoteWriter>(db.get(), HttpLimits().max_body_bytes);
+  remote_writer = std::make_unique<RemoteWriter>(db.get(), HttpLimits().max_body_bytes,
+                                                 flags.accept_conflicting);
 
   alerting::ManagerOptions alerting_options;
   alerting_options.resend_delay_ms = flags.resend_delay_ms;

@@ -166,6 +166,7 @@ Status Run(const ToolCommand& command) {
   if (command.name == "tsdb list") return tsdb::List(dir, format, std::cout);
   if (command.name == "tsdb verify") return Verify(dir);
   if (command.name == "tsdb repair") return Repair(dir);
+  if (command.name == "tsdb snapshot") return tsdb::Snapshot(dir, std::cout);
   if (command.name == "tsdb deletes") return tsdb::Deletes(dir, format, std::cout);
   if (command.name == "tsdb undelete") return tsdb::Undelete(dir, command.id);
   return tsdb::Analyze(dir, format, static_cast<size_t>(command.limit), std::cout);

@@ -1,4 +1,4 @@
-// `deckwatch tsdb analyze|list|verify|deletes|undelete|import|export`.
+// `deckwatch tsdb analyze|list|verify|repair|snapshot|deletes|undelete|import|export`.
 #pragma once
 
 #include "server/flags.h"

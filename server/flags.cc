@@ -205,6 +205,9 @@ class ServeApp {
     Switch("web.enable-lifecycle", &flags_->enable_lifecycle, "Allow /-/reload and /-/quit");
     Switch("web.enable-admin-api", &flags_->enable_admin_api, "Allow /api/v1/admin");
     Switch("web.enable-remote-write-receiver", &flags_->enable_remote_write, "Allow /api/v1/write");
+    Switch("web.remote-write-accept-conflicting", &flags_->accept_conflicting,
+           "Answer 204, not 400, to samples that have another value for a stored time; the stored "
+           "one stays in both cases");
     Switch("web.enable-otlp-receiver", &flags_->enable_otlp, "Not supported yet");
   }
   void Storage() {
@@ -319,6 +322,7 @@ class ToolApp {
     Json(Store(tsdb, "list", "Its parts"));
     Store(tsdb, "verify", "Read back every byte");
     Store(tsdb, "repair", "Write anew what is damaged, and say what is lost");
+    Store(tsdb, "snapshot", "Make a copy of the store in DIR/snapshots");
     Json(Store(tsdb, "deletes", "Deletes whose samples are still on the disk"));
     CLI::App* undelete = Store(tsdb, "undelete", "Undo a delete of the last 24 hours");
     undelete->add_option("ID", tool_->id, "Its number, as `tsdb deletes` shows it")->required();

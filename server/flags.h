@@ -19,6 +19,7 @@ struct ServeFlags {
   int64_t retention_ms = 0;  // 0: not given
   int64_t retention_bytes = 0;
   int64_t memory_bytes = 0;  // 0: a quarter of the machine's or the container's
+  bool accept_conflicting = false;
   std::vector<std::string> listen_addresses = {"0.0.0.0:9090"};
   std::string external_url;
   std::string route_prefix;  // "": the path of the external URL

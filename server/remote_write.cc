@@ -95,8 +95,11 @@ Status RemoteWriter::Write(std::string_view compressed) {
   }
   samples_ += total.appended + total.duplicate;
   histograms_ += request.batch.histograms.size();
-  rejected_ += total.conflicting + total.too_old + total.too_far_ahead;
+  rejected_ += total.conflicting + total.too_old + total.too_far_ahead + request.refused_histograms;
+  exemplars_rejected_ += request.refused_exemplars;
+  if (accept_conflicting_) total.conflicting = 0;
   TRY(Refusals(total));
+  TRY(request.refusal);
   return refused;
 }
 
@@ -179,7 +182,8 @@ Status RemoteWriter::CommitForgotten(const WriteRequest& request, const AppendRe
 }
 
 RemoteWriteCounters RemoteWriter::counters() const {
-  return {requests_, samples_, histograms_, rejected_, invalid_, cache_.bytes()};
+  return {requests_,           samples_, histograms_,   rejected_,
+          exemplars_rejected_, invalid_, cache_.bytes()};
 }
 
 }  // namespace deckwatch::server

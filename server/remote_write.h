@@ -18,7 +18,8 @@ struct RemoteWriteCounters {
   uint64_t requests = 0;
   uint64_t samples = 0;  // accepted, duplicates included
   uint64_t histograms = 0;
-  uint64_t rejected = 0;  // samples too old, too new or conflicting
+  uint64_t rejected = 0;  // samples too old, too new or conflicting, impossible histograms
+  uint64_t exemplars_rejected = 0;
   uint64_t invalid_series = 0;
   uint64_t cache_bytes = 0;  // memory of the table of series
 };
@@ -26,8 +27,10 @@ struct RemoteWriteCounters {
 // Thread-safe.
 class RemoteWriter {
  public:
-  // `max_bytes` bounds a request after decompression.
-  RemoteWriter(Appender* appender, size_t max_bytes) : appender_(appender), max_bytes_(max_bytes) {}
+  // `max_bytes` bounds a request after decompression. `accept_conflicting`: samples with another
+  // value for a stored time are left out without an error, as when several write the same.
+  RemoteWriter(Appender* appender, size_t max_bytes, bool accept_conflicting = false)
+      : appender_(appender), max_bytes_(max_bytes), accept_conflicting_(accept_conflicting) {}
 
   // OK: all is stored. InvalidArgument: the request is malformed (nothing stored), or some samples
   // were refused (the others are stored). Otherwise the store's error: nothing is stored, try
@@ -43,8 +46,10 @@ class RemoteWriter {
 
   Appender* appender_;
   size_t max_bytes_;
+  bool accept_conflicting_;
   SeriesCache cache_;
   std::atomic<uint64_t> requests_{0}, samples_{0}, histograms_{0}, rejected_{0}, invalid_{0};
+  std::atomic<uint64_t> exemplars_rejected_{0};
 };
 
 }  // namespace deckwatch::server

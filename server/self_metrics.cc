@@ -69,6 +69,7 @@ void WriteHead(const tsdb::DbStats& s, PageWriter* w) {
       .Sample(Number(s.memory.windows), {{"purpose", "windows"}})
       .Sample(Number(s.memory.blocks), {{"purpose", "blocks"}})
       .Sample(Number(s.memory.selections), {{"purpose", "selections"}})
+      .Sample(Number(s.memory.exemplars), {{"purpose", "exemplars"}})
       .Sample(Number(s.memory.write_buffers), {{"purpose", "write_buffers"}});
   w->Gauge("deckwatch_tsdb_cache_bytes", "Memory of the block caches.", Number(s.cache_bytes));
 }
@@ -257,6 +258,9 @@ void WriteRemoteWrite(const RemoteWriter& writer, PageWriter* w) {
       .Sample(Number(c.histograms), {{"type", "histogram"}});
   w->Counter("deckwatch_remote_write_samples_rejected_total", "Samples received and refused.",
              Number(c.rejected));
+  w->Counter("deckwatch_remote_write_exemplars_rejected_total",
+             "Exemplars received and left out: malformed labels, or more than 128 characters.",
+             Number(c.exemplars_rejected));
   w->Counter("prometheus_api_remote_write_invalid_labels_samples_total",
              "Series left out because their labels are malformed.", Number(c.invalid_series));
   w->Gauge("deckwatch_remote_write_cache_bytes", "Memory of the table of series received.",

@@ -1,7 +1,10 @@
 #include "server/write_request.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include <protozero/pbf_reader.hpp>
 
@@ -27,6 +30,13 @@ constexpr uint32_t Fixed64(uint32_t number) {
 
 std::string_view View(protozero::data_view v) {
   return {v.data(), v.size()};
+}
+
+constexpr size_t kMaxExemplarCharacters = 128;  // OpenMetrics' bound
+
+size_t CountCharacters(std::string_view utf8) {
+  return static_cast<size_t>(
+      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 Labels LabelsOf(std::string_view wire, bool* well_formed) {
@@ -83,7 +93,8 @@ void AddSample(std::string_view m, WriteBatch* batch) {
   batch->value.push_back(value);
 }
 
-Exemplar ExemplarOf(std::string_view m) {
+// Nothing when its labels are malformed or too long.
+std::optional<Exemplar> ExemplarOf(std::string_view m) {
   Exemplar e;
   std::string wire;
   pbf_reader reader(m.data(), m.size());
@@ -101,8 +112,13 @@ Exemplar ExemplarOf(std::string_view m) {
       default: reader.skip();
     }
   }
-  bool ignored = true;
-  e.labels = LabelsOf(wire, &ignored);
+  bool well_formed = true;
+  e.labels = LabelsOf(wire, &well_formed);
+  size_t characters = 0;
+  for (const LabelRef l : e.labels) {
+    characters += CountCharacters(l.name) + CountCharacters(l.value);
+  }
+  if (!well_formed || characters > kMaxExemplarCharacters) return std::nullopt;
   return e;
 }
 
@@ -157,13 +173,37 @@ void ReadHistogramField(pbf_reader* m, Histogram* h, int64_t* t_ms) {
   }
 }
 
+// The spans name as many buckets as there are, in ascending order, none with an absurd number.
 bool SpansMatch(const std::vector<HistogramSpan>& spans, const std::vector<double>& buckets) {
+  constexpr int64_t kMaxBucket = 1 << 29;  // no double is in one that far out
   uint64_t length = 0;
-  for (const HistogramSpan& s : spans) length += s.length;
-  for (const double b : buckets) {
-    if (b < 0) return false;
+  int64_t next = 0;
+  for (size_t i = 0; i < spans.size(); ++i) {
+    if (i > 0 && spans[i].offset < 0) return false;
+    length += spans[i].length;
+    next += spans[i].offset;
+    if (next < -kMaxBucket || next + int64_t{spans[i].length} > kMaxBucket) return false;
+    next += spans[i].length;
   }
-  return length == buckets.size();
+  return length == buckets.size() &&
+         std::none_of(buckets.begin(), buckets.end(), [](double b) { return b < 0; });
+}
+
+// The number after that of the last bucket; huge when the first is below 0.
+uint64_t BucketsEnd(const std::vector<HistogramSpan>& spans) {
+  if (!spans.empty() && spans[0].offset < 0) return UINT64_MAX;
+  uint64_t end = 0;
+  for (const HistogramSpan& s : spans) end += static_cast<uint64_t>(s.offset) + s.length;
+  return end;
+}
+
+// Every observation is in a bucket, but those of NaN.
+bool CountFits(const Histogram& h) {
+  if (!h.integer) return true;
+  double sum = h.zero_count;
+  for (const double b : h.positive_buckets) sum += b;
+  for (const double b : h.negative_buckets) sum += b;
+  return std::isnan(h.sum) ? sum <= h.count : sum == h.count;
 }
 
 // What the store and the engine take for granted about a histogram.
@@ -176,26 +216,32 @@ Status CheckHistogram(const Histogram& h) {
       !SpansMatch(h.negative_spans, h.negative_buckets)) {
     return Status::InvalidArgument("histogram spans do not match its buckets");
   }
-  for (size_t i = 1; i < h.custom_values.size(); ++i) {
-    if (!(h.custom_values[i - 1] < h.custom_values[i])) {
+  for (size_t i = 0; i < h.custom_values.size(); ++i) {
+    if (!std::isfinite(h.custom_values[i]) ||
+        (i > 0 && h.custom_values[i - 1] >= h.custom_values[i])) {
       return Status::InvalidArgument("histogram bounds do not rise");
     }
   }
   if (custom && (!h.negative_buckets.empty() || h.zero_count != 0 ||
-                 h.positive_buckets.size() > h.custom_values.size() + 1)) {
+                 BucketsEnd(h.positive_spans) > h.custom_values.size() + 1)) {
     return Status::InvalidArgument("histogram with custom bounds has other buckets");
+  }
+  if (!CountFits(h)) {
+    return Status::InvalidArgument("histogram's count is not that of its buckets");
   }
   return {};
 }
 
-Status AddHistogram(pbf_reader m, uint32_t series, WriteRequest* out) {
+void AddHistogram(pbf_reader m, uint32_t series, WriteRequest* out) {
   auto h = std::make_shared<Histogram>();
   int64_t t_ms = 0;
   while (m.next()) ReadHistogramField(&m, h.get(), &t_ms);
-  TRY(CheckHistogram(*h));
+  if (const Status s = CheckHistogram(*h); !s.ok()) {
+    if (out->refused_histograms++ == 0) out->refusal = s;
+    return;
+  }
   out->batch.histograms.push_back({kNoSeries, t_ms, std::move(h)});
   out->histogram_series.push_back(series);
-  return {};
 }
 
 // The label fields of one series as one run of bytes: a view when they are contiguous.
@@ -219,7 +265,7 @@ class LabelRun {
   std::string* copy_ = nullptr;
 };
 
-Status DecodeSeries(std::string_view message, WriteRequest* out) {
+void DecodeSeries(std::string_view message, WriteRequest* out) {
   const auto index = static_cast<uint32_t>(out->series.size());
   LabelRun labels;
   pbf_reader m(message.data(), message.size());
@@ -233,15 +279,18 @@ Status DecodeSeries(std::string_view message, WriteRequest* out) {
       }
       case Bytes(2): AddSample(View(m.get_view()), &out->batch); break;
       case Bytes(3):
-        out->batch.exemplars.push_back({kNoSeries, ExemplarOf(View(m.get_view()))});
-        out->exemplar_series.push_back(index);
+        if (auto exemplar = ExemplarOf(View(m.get_view()))) {
+          out->batch.exemplars.push_back({kNoSeries, std::move(*exemplar)});
+          out->exemplar_series.push_back(index);
+        } else {
+          ++out->refused_exemplars;
+        }
         break;
-      case Bytes(4): TRY(AddHistogram(m.get_message(), index, out)); break;
+      case Bytes(4): AddHistogram(m.get_message(), index, out); break;
       default: m.skip();
     }
   }
   out->series.push_back({labels.run(), static_cast<uint32_t>(out->batch.t_ms.size())});
-  return {};
 }
 
 MetricMetadata MetadataOf(pbf_reader m) {
@@ -272,11 +321,13 @@ Status DecodeWriteRequest(std::string_view message, WriteRequest* out) {
   out->histogram_series.clear();
   out->exemplar_series.clear();
   out->gathered.clear();
+  out->refused_histograms = out->refused_exemplars = 0;
+  out->refusal = {};
   try {
     pbf_reader m(message.data(), message.size());
     while (m.next()) {
       switch (m.tag_and_type()) {
-        case Bytes(1): TRY(DecodeSeries(View(m.get_view()), out)); break;
+        case Bytes(1): DecodeSeries(View(m.get_view()), out); break;
         case Bytes(3): out->batch.metadata.push_back(MetadataOf(m.get_message())); break;
         default: m.skip();
       }

@@ -30,10 +30,15 @@ struct WriteRequest {
   std::vector<uint32_t> histogram_series;  // parallel to batch.histograms: index into `series`
   std::vector<uint32_t> exemplar_series;   // parallel to batch.exemplars
   std::deque<std::string> gathered;        // label bytes that were not contiguous
+  // Left out: histograms that cannot be, the first of them as `refusal` says, and exemplars with
+  // malformed labels or with more than 128 characters of them.
+  uint64_t refused_histograms = 0;
+  Status refusal;
+  uint64_t refused_exemplars = 0;
 };
 
 // Replaces `out`, which keeps views into `message`. InvalidArgument when the bytes are not such a
-// message or hold an impossible histogram.
+// message.
 Status DecodeWriteRequest(std::string_view message, WriteRequest* out);
 
 // The label set of WriteRequest::Series::labels. InvalidArgument when it has no metric name, an

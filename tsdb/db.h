@@ -34,10 +34,13 @@
 
 namespace deckwatch::tsdb {
 
+// The first moment of the year 1: no sample is older, whatever the retention.
+inline constexpr int64_t kOldestMs = -62'135'596'800'000;
+
 struct DbOptions {
-  std::string path;  // created when missing
-  int64_t retention_ms = 15LL * 86'400'000;
-  int64_t retention_bytes = 0;     // of all files; 0: no limit
+  std::string path;                          // created when missing
+  int64_t retention_ms = 15LL * 86'400'000;  // 0: no limit
+  int64_t retention_bytes = 0;               // of all files; 0: no limit
   int64_t sync_interval_ms = 100;  // fsync of the log at most this much later; 0: on every commit
   int64_t window_ms = 1'800'000;   // span of one head window
   int64_t memory_bytes = 1 << 30;  // for everything; how it is divided: memory_budget.h
@@ -83,6 +86,7 @@ struct MemoryUse {
   uint64_t windows = 0;
   uint64_t blocks = 0;      // cache of blocks of files
   uint64_t selections = 0;  // cache of series that queries chose
+  uint64_t exemplars = 0;
   uint64_t write_buffers = 0;
 };
 
@@ -114,7 +118,8 @@ struct NameCount {
   uint64_t count = 0;
 };
 
-// The largest of each, falling, over the series of the head. Kept up to date as series come and go.
+// The largest of each, falling, over the series of the head, which are those written to of late. No
+// series is looked at: the index knows the counts.
 struct Cardinality {
   uint64_t series = 0;
   uint64_t label_pairs = 0;
@@ -122,6 +127,12 @@ struct Cardinality {
   std::vector<NameCount> values_by_label;
   std::vector<NameCount> bytes_by_label;
   std::vector<NameCount> series_by_pair;  // "name=value"
+  // Of those, what is new since `new_since_ms`.
+  int64_t new_since_ms = 0;
+  uint64_t new_series = 0;
+  std::vector<NameCount> new_series_by_metric;
+  std::vector<NameCount> new_values_by_label;
+  std::vector<NameCount> new_series_by_pair;
 };
 
 // Bytes on disk by what they hold.
@@ -180,7 +191,11 @@ class Db : public Appender, public Queryable, public StateStore {
 
   // ---- What is in it
   virtual DbStats Stats() const = 0;
-  virtual Cardinality TopCardinality(size_t limit) const = 0;
+  // What is new since `since_ms`, to ten minutes, but at most in the last day and since the start.
+  virtual Cardinality TopCardinality(size_t limit, int64_t since_ms) const = 0;
+  // The same over everything stored: of each pair, the most series in one part or in the head.
+  // Nothing is new. Reads the postings of all parts.
+  virtual Result<Cardinality> StoredCardinality(size_t limit) const = 0;
   virtual Result<BytesByClass> Bytes() const = 0;
   // Of the metric family `name`; of every family when it is empty. In name order.
   virtual std::vector<MetricMetadata> Metadata(std::string_view name) const = 0;

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "base/bytes.h"
 
 namespace deckwatch::tsdb {
 
 namespace {
+
 std::string RowOf(std::string_view series, const Exemplar& exemplar) {
   std::string row;
   PutString(&row, series);
@@ -16,13 +18,42 @@ std::string RowOf(std::string_view series, const Exemplar& exemplar) {
   PutSignedVarint(&row, exemplar.t_ms);
   return row;
 }
+
+constexpr size_t kNodeBytes = 64;  // of a map, with what the allocator keeps
+
+size_t BytesOf(const Exemplar& e) {
+  return kNodeBytes + sizeof(const std::string*) + sizeof e + e.labels.encoded().size();
+}
+
+size_t BytesOfSeries(std::string_view encoded) {
+  constexpr size_t kDequeBytes = 640;  // it begins with a whole block
+  return kNodeBytes + sizeof(std::string) + kDequeBytes + encoded.size();
+}
+
 }  // namespace
 
 void ExemplarRing::Insert(uint64_t number, const Labels& series, const Exemplar& exemplar) {
-  rows_[number] = {std::string(series.encoded()), exemplar};
-  by_series_[std::string(series.encoded())].push_back(number);
+  auto it = by_series_.find(series.encoded());
+  if (it == by_series_.end()) {
+    it = by_series_.emplace(std::string(series.encoded()), Numbers()).first;
+    bytes_ += BytesOfSeries(it->first);
+  }
+  it->second.push_back(number);
+  rows_[number] = {&it->first, exemplar};
+  bytes_ += BytesOf(exemplar);
   next_ = std::max(next_, number + 1);
   least_ms_ = std::min(least_ms_, exemplar.t_ms);
+}
+
+bool ExemplarRing::RemoveFirst(BySeries::iterator series) {
+  const auto row = rows_.find(series->second.front());
+  bytes_ -= BytesOf(row->second.exemplar);
+  rows_.erase(row);
+  series->second.pop_front();
+  if (!series->second.empty()) return false;
+  bytes_ -= BytesOfSeries(series->first);
+  by_series_.erase(series);
+  return true;
 }
 
 bool ExemplarRing::Add(const Labels& series, const Exemplar& exemplar, Stored* stored) {
@@ -30,7 +61,8 @@ bool ExemplarRing::Add(const Labels& series, const Exemplar& exemplar, Stored* s
   if (const auto it = by_series_.find(series.encoded()); it != by_series_.end()) {
     const Exemplar& last = rows_.at(it->second.back()).exemplar;
     if (exemplar.t_ms < last.t_ms) return false;
-    if (exemplar.t_ms == last.t_ms && exemplar.labels == last.labels &&
+    // One without a time of its own is on the page until another takes its place.
+    if ((exemplar.t_ms == last.t_ms || !exemplar.own_time) && exemplar.labels == last.labels &&
         std::bit_cast<uint64_t>(exemplar.value) == std::bit_cast<uint64_t>(last.value)) {
       return false;
     }
@@ -40,13 +72,10 @@ bool ExemplarRing::Add(const Labels& series, const Exemplar& exemplar, Stored* s
   Insert(next_, series, exemplar);
   ++added_;
   stored->dropped.clear();
-  while (rows_.size() > capacity_) {
+  while (rows_.size() > capacity_ || (bytes_ > max_bytes_ && rows_.size() > 1)) {
     const auto oldest = rows_.begin();
-    const auto it = by_series_.find(oldest->second.series);
-    it->second.pop_front();
-    if (it->second.empty()) by_series_.erase(it);
     stored->dropped.push_back(oldest->first);
-    rows_.erase(oldest);
+    RemoveFirst(by_series_.find(*oldest->second.series));
   }
   return true;
 }
@@ -58,18 +87,18 @@ std::vector<uint64_t> ExemplarRing::DropBefore(int64_t oldest_ms) {
   if (least_ms_ == INT64_MAX || least_ms_ >= oldest_ms - kSlackMs) return dropped;
   least_ms_ = INT64_MAX;
   for (auto it = by_series_.begin(); it != by_series_.end();) {
-    std::deque<uint64_t>& numbers = it->second;  // in time order
-    while (!numbers.empty() && rows_.at(numbers.front()).exemplar.t_ms < oldest_ms) {
-      dropped.push_back(numbers.front());
-      rows_.erase(numbers.front());
-      numbers.pop_front();
+    const auto next = std::next(it);
+    for (bool gone = false; !gone;) {
+      const uint64_t first = it->second.front();
+      const int64_t t_ms = rows_.at(first).exemplar.t_ms;
+      if (t_ms >= oldest_ms) {
+        least_ms_ = std::min(least_ms_, t_ms);
+        break;
+      }
+      dropped.push_back(first);
+      gone = RemoveFirst(it);
     }
-    if (numbers.empty()) {
-      it = by_series_.erase(it);
-    } else {
-      least_ms_ = std::min(least_ms_, rows_.at(numbers.front()).exemplar.t_ms);
-      ++it;
-    }
+    it = next;
   }
   return dropped;
 }
@@ -78,7 +107,7 @@ std::vector<std::pair<uint64_t, std::string>> ExemplarRing::Rows() const {
   MutexLock lock(mutex_);
   std::vector<std::pair<uint64_t, std::string>> out;
   out.reserve(rows_.size());
-  for (const auto& [number, row] : rows_) out.emplace_back(number, RowOf(row.series, row.exemplar));
+  for (const auto& [number, row] : rows_) out.emplace_back(number, RowOf(*row.series, row.exemplar));
   return out;
 }
 
@@ -119,6 +148,11 @@ std::vector<Querier::SeriesExemplars> ExemplarRing::Find(const LabelQuery& query
   std::sort(out.begin(), out.end(),
             [](const auto& a, const auto& b) { return a.labels < b.labels; });
   return out;
+}
+
+size_t ExemplarRing::bytes() const {
+  MutexLock lock(mutex_);
+  return bytes_;
 }
 
 uint64_t ExemplarRing::added() const {

@@ -4,6 +4,8 @@
 
 #include "tsdb/columns.h"
 #include "tsdb/histogram_codec.h"
+#include "tsdb/planner.h"
+#include "tsdb/series_index.h"
 #include "tsdb/window.h"
 
 namespace deckwatch::tsdb {
@@ -72,37 +74,35 @@ class GroupWindow::RecordWriter {
 
 // ---- rows
 
-void GroupWindow::SortRows() const {
-  while (by_time_.size() < clock_.size()) {
-    const auto row = static_cast<uint32_t>(by_time_.size());
-    const auto at =
-        std::upper_bound(by_time_.begin(), by_time_.end(), clock_[row],
-                         [this](int64_t t, uint32_t r) REQUIRES(mutex_) { return t < clock_[r]; });
-    by_time_.insert(at, row);
+std::optional<uint32_t> GroupWindow::FindRow(int64_t t_ms) const {
+  if (clock_ascends_) {
+    const auto at = std::lower_bound(clock_.begin(), clock_.end(), t_ms);
+    if (at == clock_.end() || *at != t_ms) return std::nullopt;
+    return static_cast<uint32_t>(at - clock_.begin());
   }
-}
-
-bool GroupWindow::HasRow(int64_t t_ms) const {
-  SortRows();
-  const auto at =
-      std::lower_bound(by_time_.begin(), by_time_.end(), t_ms,
-                       [this](uint32_t r, int64_t t) REQUIRES(mutex_) { return clock_[r] < t; });
-  return at != by_time_.end() && clock_[*at] == t_ms;
+  const auto at = row_of_.find(t_ms);
+  return at == row_of_.end() ? std::nullopt : std::optional(at->second);
 }
 
 uint32_t GroupWindow::RowAt(int64_t t_ms) {
+  constexpr size_t kNodeBytes = 48;  // of row_of_
   if (!clock_.empty() && clock_.back() == t_ms) return static_cast<uint32_t>(clock_.size() - 1);
   if (!clock_.empty() && t_ms <= max_ms()) {
-    SortRows();
-    const auto at =
-        std::lower_bound(by_time_.begin(), by_time_.end(), t_ms,
-                         [this](uint32_t r, int64_t t) REQUIRES(mutex_) { return clock_[r] < t; });
-    if (at != by_time_.end() && clock_[*at] == t_ms) return *at;
+    if (const auto row = FindRow(t_ms)) return *row;
   }
-  clock_ascends_ = clock_ascends_ && (clock_.empty() || clock_.back() < t_ms);
+  const auto next = static_cast<uint32_t>(clock_.size());
+  if (clock_ascends_ && !clock_.empty() && t_ms < clock_.back()) {
+    clock_ascends_ = false;
+    for (uint32_t row = 0; row < next; ++row) row_of_.emplace(clock_[row], row);
+    AddBytes(next * kNodeBytes);
+  }
   clock_.push_back(t_ms);
   AddBytes(sizeof t_ms);
-  return static_cast<uint32_t>(clock_.size() - 1);
+  if (!clock_ascends_) {
+    row_of_.emplace(t_ms, next);
+    AddBytes(kNodeBytes);
+  }
+  return next;
 }
 
 int64_t GroupWindow::StartOf(uint32_t column) const {
@@ -157,7 +157,7 @@ GroupWindow::Verdict GroupWindow::JudgeLate(int64_t t_ms, const Input& in) const
   if (const auto it = late_.find({in.column, t_ms}); it != late_.end()) {
     return verdict(it->second.bits, it->second.histogram);
   }
-  if (!HasRow(t_ms)) return Verdict::kLate;
+  if (!FindRow(t_ms).has_value()) return Verdict::kLate;
   const int64_t* const clock = clock_.data();
   const auto own = histograms_.find(in.column);
   Verdict result = Verdict::kLate;
@@ -244,7 +244,6 @@ namespace {
 
 // The columns of a record in its order; false when damaged.
 bool GetPresent(Reader* in, std::vector<uint32_t>* present) {
-  constexpr int64_t kMaxColumns = int64_t{1} << 26;  // sanity: memory for damage, not for data
   uint64_t runs, length;
   int64_t gap, next = 0;
   if (!in->GetVarint(&runs) || runs > in->remaining()) return false;
@@ -348,11 +347,20 @@ bool GroupWindow::HasSamples(uint32_t column) const {
 
 std::vector<int64_t> GroupWindow::Clock() const {
   MutexLock lock(mutex_);
-  SortRows();
-  std::vector<int64_t> out;
-  out.reserve(clock_.size());
-  for (uint32_t row : by_time_) out.push_back(clock_[row]);
+  std::vector<int64_t> out = clock_;
+  if (!clock_ascends_) std::sort(out.begin(), out.end());
   return out;
+}
+
+void GroupWindow::AddBuckets(int64_t width_ms, std::set<int64_t>* starts) const {
+  int64_t last = INT64_MIN;  // most are in the bucket of the one before
+  const auto add = [&](int64_t t_ms) {
+    const int64_t start = BucketStart(t_ms, width_ms);
+    if (start != last) starts->insert(last = start);
+  };
+  MutexLock lock(mutex_);
+  for (const int64_t t_ms : clock_) add(t_ms);
+  for (const auto& entry : late_) add(entry.first.second);
 }
 
 std::pair<GroupWindow::LateSamples::const_iterator, GroupWindow::LateSamples::const_iterator>

@@ -276,6 +276,7 @@ Status History::Add(uint32_t series, int64_t t_ms, double value) {
 }
 
 void History::AddExemplar(uint32_t series, Exemplar exemplar) {
+  if (exemplar.t_ms < options_.oldest_ms || exemplar.t_ms > options_.newest_ms) return;
   exemplars_.emplace_back(series, std::move(exemplar));
   if (exemplars_.size() < 2 * kMaxExemplars) return;
   const auto newest = exemplars_.begin() + kMaxExemplars;

@@ -8,7 +8,8 @@
 //   blocks      7/32       of files, RocksDB's cache: the oldest go
 //   pages       1/32       of series next to each other in parts: the oldest go
 //   selections  1/16       series, names and values that queries chose: the oldest go
-//   passing     3/16       write buffers, windows that are being sealed, merges. When sealing does
+//   exemplars   1/32       the oldest go
+//   passing     5/32       write buffers, windows that are being sealed, merges. When sealing does
 //                          not keep up, the head may grow into it; beyond, samples are refused
 #pragma once
 
@@ -28,6 +29,7 @@ struct MemoryBudget {
   uint64_t pages() const { return total / 32; }
   uint64_t selections() const { return total / 128 * 7; }
   uint64_t texts() const { return total / 128; }
+  uint64_t exemplars() const { return total / 32; }
   uint64_t head_at_most() const { return total / 16 * 11; }
 };
 

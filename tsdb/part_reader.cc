@@ -166,6 +166,21 @@ Status PartReader::GetWhere(std::string_view name, std::string_view prefix,
   return it->status().ok() ? Status() : Damaged("an index block", it->status());
 }
 
+Status PartReader::ForEachPair(
+    const std::function<void(std::string_view, std::string_view, uint64_t)>& visit) const {
+  const auto it = kv_->NewIterator(family_);
+  for (it->Seek("P"); it->Valid() && it->key().starts_with("P"); it->Next()) {
+    std::string_view name, value;
+    uint64_t series;
+    Reader in(it->value());
+    if (!SplitPair(it->key().substr(1), &name, &value) || !in.GetVarint(&series)) {
+      return Damaged("a pair");
+    }
+    visit(name, value, series);
+  }
+  return it->status().ok() ? Status() : Damaged("an index block", it->status());
+}
+
 Status PartReader::LabelNames(const std::function<void(std::string_view)>& visit) const {
   const auto it = kv_->NewIterator(family_);
   std::string from = "P", name, last;

@@ -66,6 +66,9 @@ class PartReader : public PostingsSource {
   // Label sets of ascending ordinals, one by one.
   Status GetLabels(std::span<const uint32_t> ordinals,
                    const std::function<void(uint32_t ordinal, LabelsView labels)>& visit) const;
+  // Each label pair with the number of its series.
+  Status ForEachPair(const std::function<void(std::string_view name, std::string_view value,
+                                              uint64_t series)>& visit) const;
   Status LabelNames(const std::function<void(std::string_view)>& visit) const;  // sorted
   Status LabelValues(std::string_view name,
                      const std::function<void(std::string_view)>& visit) const;  // sorted

@@ -44,22 +44,33 @@ void PostingRuns::Insert(uint32_t id) {
   *this = PostingRuns(all);
 }
 
+template <typename F>
+void PostingRuns::ForEachRun(const F& visit) const {
+  Reader in(closed_);
+  uint32_t end = 0;
+  for (uint64_t head, more = 0; in.GetVarint(&head);) {
+    const uint32_t begin = end + static_cast<uint32_t>(head >> 1);
+    const bool longer = (head & 1) != 0 && in.GetVarint(&more);
+    end = begin + (longer ? static_cast<uint32_t>(more) + 2 : 1);
+    visit(begin, end);
+  }
+  if (size_ > 0) visit(begin_, end_);
+}
+
 Postings PostingRuns::Decode() const {
   Postings out;
   out.reserve(size_);
-  Reader in(closed_);
-  uint32_t next = 0;
-  const auto add = [&](uint32_t end) {
-    while (next < end) out.push_back(next++);
-  };
-  for (uint64_t head, more = 0; in.GetVarint(&head);) {
-    next += static_cast<uint32_t>(head >> 1);
-    const bool longer = (head & 1) != 0 && in.GetVarint(&more);
-    add(next + (longer ? static_cast<uint32_t>(more) + 2 : 1));
-  }
-  next = begin_;
-  add(end_);
+  ForEachRun([&](uint32_t begin, uint32_t end) {
+    for (uint32_t id = begin; id < end; ++id) out.push_back(id);
+  });
   return out;
+}
+
+uint32_t PostingRuns::CountFrom(uint32_t id) const {
+  if (end_ <= id) return 0;
+  uint32_t n = 0;
+  ForEachRun([&](uint32_t begin, uint32_t end) { n += end - std::clamp(id, begin, end); });
+  return n;
 }
 
 size_t PostingRuns::heap_bytes() const {

@@ -33,10 +33,13 @@ class PostingRuns {
   void Insert(uint32_t id);  // not in the set yet; fast when above all others
   Postings Decode() const;
   uint32_t size() const { return size_; }
+  uint32_t CountFrom(uint32_t id) const;  // of those that are `id` or above; 0 costs nothing
   size_t heap_bytes() const;
 
  private:
   void Append(uint32_t id);
+  template <typename F>
+  void ForEachRun(const F& visit) const;  // visit(first, last + 1)
 
   std::string closed_;  // all runs but the last
   uint32_t closed_end_ = 0;

@@ -161,33 +161,11 @@ void SeriesIndex::Insert(uint32_t id, std::pair<uint64_t, uint64_t> hash, uint32
   next_id_ = std::max(next_id_, id + 1);
 }
 
-uint32_t SeriesIndex::GroupOfLocked(uint64_t key) {
-  const auto [it, added] = group_of_key_.emplace(key, static_cast<uint32_t>(groups_.size()));
-  if (added) {
-    groups_.emplace_back();
-    groups_.back().key = key;
-  }
-  return it->second;
-}
-
-uint32_t SeriesIndex::GroupOf(uint64_t key) {
-  MutexLock lock(mutex_);
-  return GroupOfLocked(key);
-}
-uint64_t SeriesIndex::GroupKey(uint32_t group) const {
-  MutexLock lock(mutex_);
-  return groups_[group].key;
-}
-uint32_t SeriesIndex::GroupCount() const {
-  MutexLock lock(mutex_);
-  return static_cast<uint32_t>(groups_.size());
-}
-
 Status SeriesIndex::Resolve(std::span<const LabelsView> labels, uint64_t group_key,
                             std::span<SeriesRef> refs) {
   std::vector<std::pair<uint64_t, uint64_t>> hashes(labels.size());
   for (size_t i = 0; i < labels.size(); ++i) hashes[i] = labels[i].Hash128();
-  uint64_t refused = 0;
+  uint64_t refused = 0, too_long = 0;
   const bool has_memory = MemoryBytes() < max_bytes_;
   MutexLock lock(mutex_);
   for (size_t i = 0; i < labels.size(); ++i) {
@@ -196,7 +174,7 @@ Status SeriesIndex::Resolve(std::span<const LabelsView> labels, uint64_t group_k
     const bool room = has_memory && (max_series_ == 0 || alive_ < max_series_) &&
                       next_id_ < UINT32_MAX && labels[i].encoded().size() <= kMaxLabelSetBytes;
     if (id == 0 && room) {
-      const uint32_t g = GroupOfLocked(group_key != 0 ? group_key : DerivedGroup(labels[i]));
+      const uint32_t g = GroupOf(group_key != 0 ? group_key : DerivedGroup(labels[i]));
       Group* group = &groups_[g];
       uint32_t column = group->columns;
       if (group->free_columns.empty()) {
@@ -210,37 +188,33 @@ Status SeriesIndex::Resolve(std::span<const LabelsView> labels, uint64_t group_k
       ++created_;
     } else if (id == 0) {
       ++refused;
+      too_long += labels[i].encoded().size() > kMaxLabelSetBytes ? 1 : 0;
     }
     refs[i] = id;
   }
   MeasureMemory();
   refused_ += refused;
   if (refused == 0) return {};
-  if (!has_memory) {
-    return Status::ResourceExhausted(std::to_string(refused) +
-                                     " series not created: " + std::to_string(alive_) +
-                                     " series use up their share of the memory");
+  std::string why;
+  if (too_long == refused) {
+    why = "label sets over " + std::to_string(kMaxLabelSetBytes) + " bytes";
+  } else if (!has_memory) {
+    why = std::to_string(alive_) + " series use up their share of the memory";
+  } else {
+    why = "the limit of " + std::to_string(max_series_) + " series is reached";
   }
-  return Status::ResourceExhausted(std::to_string(refused) + " series not created: limit of " +
-                                   std::to_string(max_series_) +
-                                   " series (0: none) reached, or label set over " +
-                                   std::to_string(kMaxLabelSetBytes) + " bytes");
+  return Status::ResourceExhausted(std::to_string(refused) + " series not created: " + why);
 }
 
 bool SeriesIndex::Restore(uint32_t id, uint64_t group_key, uint32_t column, LabelsView labels) {
+  if (column >= kMaxColumns) return false;
   const auto hash = labels.Hash128();
   MutexLock lock(mutex_);
   if (At(id) != nullptr || Find(hash.first, hash.second) != 0) return false;
-  const uint32_t g = GroupOfLocked(group_key);
+  const uint32_t g = GroupOf(group_key);
   Insert(id, hash, g, column, labels);
   At(id)->durable = true;
-  Group& group = groups_[g];
-  if (column >= group.columns) {
-    for (uint32_t c = group.columns; c < column; ++c) group.free_columns.push_back(c);
-    group.columns = column + 1;
-  } else {
-    std::erase(group.free_columns, column);
-  }
+  groups_[g].columns = std::max(groups_[g].columns, column + 1);
   return true;
 }
 
@@ -260,7 +234,8 @@ void SeriesIndex::SetDurable(std::span<const uint32_t> ids) {
   }
 }
 
-void SeriesIndex::Remove(std::span<const uint32_t> ids) {
+std::vector<SeriesPlace> SeriesIndex::Remove(std::span<const uint32_t> ids) {
+  std::vector<SeriesPlace> places;
   MutexLock lock(mutex_);
   std::vector<uint32_t> touched;
   std::vector<uint32_t> gone(ids.begin(), ids.end());
@@ -284,13 +259,14 @@ void SeriesIndex::Remove(std::span<const uint32_t> ids) {
     Series* s = At(id);
     if (s == nullptr) continue;
     EraseHash(s->hash_high, s->hash_low, id);
-    groups_[s->group].free_columns.push_back(s->column);
+    places.push_back({s->group, s->column, s->durable});
     free_pair_ids_[s->pair_count].push_back(s->pairs);
     *s = Series{};
     --alive_;
     if (--alive_in_page_[id / kPage] == 0) pages_[id / kPage] = nullptr;
   }
   MeasureMemory();
+  return places;
 }
 
 void SeriesIndex::ReserveNumbers(uint32_t next) {

@@ -3,7 +3,7 @@
 // A series is known by the 128-bit hash of its label set. Labels are kept as numbers of
 // (name, value) pairs, 4 bytes each. Numbers ascend and are never given twice. Each series belongs
 // to a group (what writes it) and has a place there, its column; places of removed series are given
-// again.
+// again when their owner says so, and so are the numbers of groups.
 //
 // Thread-safe; one mutex, held for copying only: values are matched outside it.
 #pragma once
@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -22,7 +23,6 @@
 #include "base/labels.h"
 #include "base/mutex.h"
 #include "base/storage.h"
-#include "tsdb/db.h"
 #include "tsdb/postings.h"
 #include "tsdb/selection.h"
 #include "tsdb/series_order.h"
@@ -31,6 +31,8 @@ namespace deckwatch::tsdb {
 
 // Keys of parts hold lengths in 2 bytes: longer label sets are refused.
 inline constexpr size_t kMaxLabelSetBytes = 65'535;
+// Of one group; more are damage.
+inline constexpr uint32_t kMaxColumns = 1 << 26;
 // The group of series that come without one: from job and instance.
 uint64_t DerivedGroup(LabelsView labels);
 
@@ -53,13 +55,21 @@ class SeriesIndex : public PostingsSource {
   // Finds or creates; ResourceExhausted when the limit kept some from being created. `group_key`
   // 0: from job and instance.
   Status Resolve(std::span<const LabelsView> labels, uint64_t group_key, std::span<SeriesRef> refs);
-  // Puts back a series read from the registry. False when it is there already.
+  // Puts back a series read from the registry. False when it is there already, or cannot have been
+  // there. After the last one EndRestore finds the places that are free.
   bool Restore(uint32_t id, uint64_t group_key, uint32_t column, LabelsView labels);
+  void EndRestore();
   void MarkDurable(std::span<const uint32_t> ids);
   // Exactly the given ones are durable; ascending.
   void SetDurable(std::span<const uint32_t> ids);
-  // Forgets series; their numbers stay unknown for ever.
-  void Remove(std::span<const uint32_t> ids);
+  // Forgets series; their numbers stay unknown for ever. Their places are given to no others before
+  // GiveBack.
+  std::vector<SeriesPlace> Remove(std::span<const uint32_t> ids);
+  void GiveBack(std::span<const SeriesPlace> places);
+  // Groups that have no series and no place that was not given back.
+  std::vector<uint32_t> EmptyGroups() const;
+  // Its number may be given to another; unless it has got series meanwhile.
+  void RemoveGroup(uint32_t group);
   // The next number to give is at least this.
   void ReserveNumbers(uint32_t next);
 
@@ -86,15 +96,17 @@ class SeriesIndex : public PostingsSource {
   // Goes up with every Remove: places found before may be gone.
   uint64_t removals() const;
   uint64_t GroupKey(uint32_t group) const;
-  uint32_t GroupOf(uint64_t key);  // the index of the group, made when missing
-  uint32_t GroupCount() const;
+  uint32_t GroupCount() const;  // every group has a number below it
 
   uint64_t size() const;
   uint64_t created() const;
   uint64_t refused() const;
   uint64_t MemoryBytes() const { return bytes_.load(std::memory_order_relaxed); }
   uint32_t next_id() const;
-  Cardinality Top(size_t limit) const;
+  // Each label pair with its series. The visit is quick: a lock is held.
+  using PairVisit =
+      std::function<void(std::string_view name, std::string_view value, const PostingRuns& series)>;
+  void ForEachPair(const PairVisit& visit) const;
   std::vector<std::string> Names() const;
   std::vector<std::string> Values(std::string_view name) const;
 
@@ -126,6 +138,8 @@ class SeriesIndex : public PostingsSource {
     uint64_t key = 0;
     uint32_t columns = 0;
     std::vector<uint32_t> free_columns;
+    bool in_use = true;
+    bool IsEmpty() const { return in_use && free_columns.size() == columns; }
   };
   static constexpr uint32_t kPage = 4096;
 
@@ -141,7 +155,8 @@ class SeriesIndex : public PostingsSource {
   void Insert(uint32_t id, std::pair<uint64_t, uint64_t> hash, uint32_t group, uint32_t column,
               LabelsView labels) REQUIRES(mutex_);
   uint32_t PairOf(std::string_view name, std::string_view value) REQUIRES(mutex_);
-  uint32_t GroupOfLocked(uint64_t key) REQUIRES(mutex_);
+  // The index of the group, made when missing.
+  uint32_t GroupOf(uint64_t key) REQUIRES(mutex_);
   void BuildLabels(const Series& s, LabelsBuilder* builder, Labels* out) const REQUIRES(mutex_);
   void RemovePair(uint32_t pair) REQUIRES(mutex_);
   SelectionPtr MakeSelection(const Postings& ids) const;
@@ -168,6 +183,7 @@ class SeriesIndex : public PostingsSource {
   std::vector<Pair> pairs_ GUARDED_BY(mutex_);
   std::vector<uint32_t> free_pairs_ GUARDED_BY(mutex_);
   std::vector<Group> groups_ GUARDED_BY(mutex_);
+  std::vector<uint32_t> free_groups_ GUARDED_BY(mutex_);
   std::unordered_map<uint64_t, uint32_t> group_of_key_ GUARDED_BY(mutex_);
   uint64_t text_bytes_ GUARDED_BY(mutex_) = 0;
   uint64_t postings_bytes_ GUARDED_BY(mutex_) = 0;

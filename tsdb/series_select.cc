@@ -9,13 +9,6 @@ namespace deckwatch::tsdb {
 namespace {
 constexpr size_t kAtOnce = 512;  // writers get their turn between
 
-void KeepLargest(size_t limit, std::vector<NameCount>* v) {
-  std::sort(v->begin(), v->end(), [](const NameCount& a, const NameCount& b) {
-    return a.count != b.count ? a.count > b.count : a.name < b.name;
-  });
-  if (v->size() > limit) v->resize(limit);
-}
-
 }  // namespace
 
 SeriesOrder SeriesIndex::Order(std::span<const uint32_t> ids) const {
@@ -113,29 +106,18 @@ std::vector<std::string> SeriesIndex::Values(std::string_view name) const {
   return out;
 }
 
-Cardinality SeriesIndex::Top(size_t limit) const {
-  Cardinality c;
-  {
+void SeriesIndex::ForEachPair(const PairVisit& visit) const {
+  constexpr size_t kPairsAtOnce = 4096;  // writers get their turn between
+  bool more = true;
+  for (size_t from = 0; more; from += kPairsAtOnce) {
     MutexLock lock(mutex_);
-    c.series = alive_;
-    for (const auto& [name, values] : names_) {
-      uint64_t bytes = 0;
-      c.label_pairs += values.pair_of_value.size();
-      for (const auto& [value, pair] : values.pair_of_value) {
-        const uint64_t series = pairs_[pair].series.size();
-        bytes += series * value.size();
-        if (name == kMetricName) c.series_by_metric.push_back({std::string(value), series});
-        c.series_by_pair.push_back({name + "=" + std::string(value), series});
-      }
-      c.values_by_label.push_back({name, values.pair_of_value.size()});
-      c.bytes_by_label.push_back({name, bytes});
+    const size_t end = std::min(pairs_.size(), from + kPairsAtOnce);
+    more = end < pairs_.size();
+    for (size_t i = from; i < end; ++i) {
+      const Pair& pair = pairs_[i];
+      if (pair.value != nullptr) visit(*pair.name, *pair.value, pair.series);
     }
   }
-  KeepLargest(limit, &c.series_by_metric);
-  KeepLargest(limit, &c.values_by_label);
-  KeepLargest(limit, &c.bytes_by_label);
-  KeepLargest(limit, &c.series_by_pair);
-  return c;
 }
 
 }  // namespace deckwatch::tsdb

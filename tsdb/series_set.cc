@@ -44,16 +44,6 @@ StoreSeriesSet::StoreSeriesSet(const Store* store, ViewPtr view, std::shared_ptr
   }
 }
 
-bool StoreSeriesSet::HasSamples(size_t i) const {
-  for (const Source& source : selection_->SourcesOf(i)) {
-    if (places_[source.place].part != nullptr) return true;
-    for (const GroupWindow* w : WindowsOf(source.first)) {
-      if (w != nullptr && w->HasSamples(source.second)) return true;
-    }
-  }
-  return false;
-}
-
 // One thread's way through a stretch of series.
 class StoreSeriesSet::Reader {
  public:
@@ -222,6 +212,28 @@ Status StoreSeriesSet::Reader::ReadLatest(size_t i, Columns* out) {
 
 Status StoreSeriesSet::Read(size_t i, Columns* out) const {
   return Reader(*this).Read(i, out);
+}
+
+Result<bool> StoreSeriesSet::HasSamples(size_t i) const {
+  for (const Source& source : selection_->SourcesOf(i)) {
+    const Place& place = places_[source.place];
+    const auto hides = [&](const TombstonePtr& t) {
+      return t->start_ms <= range_.end_ms && range_.start_ms <= t->end_ms &&
+             MatchesAll(t->matchers, LabelsAt(i));
+    };
+    if (std::any_of(place.hidden.begin(), place.hidden.end(), hides)) {
+      Columns left;
+      TRY(Read(i, &left));
+      return !left.empty();
+    }
+  }
+  for (const Source& source : selection_->SourcesOf(i)) {
+    if (places_[source.place].part != nullptr) return true;
+    for (const GroupWindow* w : WindowsOf(source.first)) {
+      if (w != nullptr && w->HasSamples(source.second)) return true;
+    }
+  }
+  return false;
 }
 
 Status StoreSeriesSet::ReadEach(size_t begin, size_t end, const Visit& visit) const {

@@ -31,8 +31,8 @@ class StoreSeriesSet : public SeriesSet {
   Status ReadEach(size_t begin, size_t end, const Visit& visit) const override;
   Status ReadLatest(size_t begin, size_t end, LatestSamples* out) const override;
 
-  // False: in the open windows only, and without a sample there.
-  bool HasSamples(size_t i) const;
+  // False: in the open windows only, and without a sample there; or all that it has is deleted.
+  Result<bool> HasSamples(size_t i) const;
 
  private:
   class Reader;

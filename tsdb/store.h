@@ -1,7 +1,7 @@
 // The one implementation of Db. The files: store_open.cc (start, recovery), store_write.cc
 // (commit), store_read.cc (queriers), store_maintain.cc (seal, merge, retention), store_delete.cc,
-// store_history.cc (import), store_recover.cc (after an error of the disk), store_damage.cc,
-// store_scrub.cc, store_stats.cc.
+// store_history.cc (import), store_idle.cc (series that end), store_recover.cc (after an error of
+// the disk), store_damage.cc, store_scrub.cc, store_stats.cc.
 //
 // Locks, in the order in which they are taken:
 //   maintenance_turn_   one seal, merge or delete at a time; held across their I/O
@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -49,6 +50,8 @@ struct View {
   std::vector<PartPtr> parts;      // by number
   std::vector<WindowPtr> windows;  // by time, then by number
   std::vector<TombstonePtr> tombstones;
+  // Shared by all views between two removals of series.
+  std::shared_ptr<const char> age = std::make_shared<const char>();
 };
 using ViewPtr = std::shared_ptr<const View>;
 
@@ -85,7 +88,8 @@ class Store : public Db {
   Status Repair(const std::function<void(double)>& progress) override;
 
   DbStats Stats() const override;
-  Cardinality TopCardinality(size_t limit) const override { return index_.Top(limit); }
+  Cardinality TopCardinality(size_t limit, int64_t since_ms) const override;
+  Result<Cardinality> StoredCardinality(size_t limit) const override;
   Result<BytesByClass> Bytes() const override;
   std::vector<MetricMetadata> Metadata(std::string_view name) const override;
   std::vector<PartInfo> Parts() const override;
@@ -185,7 +189,7 @@ class Store : public Db {
   Status ReplaceParts(const std::vector<PartPtr>& gone, const PartPtr& added)
       REQUIRES(maintenance_turn_);
   Status ApplyRetention() REQUIRES(maintenance_turn_);
-  Status AgeBesides(bool parts_went) REQUIRES(maintenance_turn_);
+  Status AgeBesides(bool by_age, bool parts_went) REQUIRES(maintenance_turn_);
   bool FamiliesInUse(std::set<std::string, std::less<>>* out) const;
   bool ClockIsTrusted() REQUIRES(maintenance_turn_);
   Status DropParts(const std::vector<PartPtr>& gone) REQUIRES(maintenance_turn_);
@@ -197,10 +201,13 @@ class Store : public Db {
   Status DropTombstones(const std::vector<TombstonePtr>& gone) REQUIRES(maintenance_turn_);
   Status DropStaleTombstones() REQUIRES(maintenance_turn_);
   bool IsKeptForUndo(const View& view, const PartReader& part) const;
-  void RemoveIdleSeries() REQUIRES(maintenance_turn_);
   std::string ScratchDirectory(uint64_t part) const;
   bool MayMerge() const;
   bool KeepMerging() REQUIRES(maintenance_turn_);
+  // ---- store_idle.cc
+  bool IdleSeriesAreDue() REQUIRES(maintenance_turn_);
+  void RemoveIdleSeries() REQUIRES(maintenance_turn_);
+  void GiveBackPlaces() REQUIRES(maintenance_turn_);
   // ---- store_recover.cc
   void Fail(const char* what, const Status& cause);
   bool HasFailed() const { return failed_ || head_->failed() || parts_->failed(); }
@@ -209,6 +216,7 @@ class Store : public Db {
   Status RestoreRegistry();
   // ---- store_stats.cc
   uint64_t PartBytes(const View& view) const;
+  void MarkGrowth();
 
   ViewPtr view() const;
   int64_t OldestAllowedMs() const;
@@ -245,6 +253,15 @@ class Store : public Db {
   Mutex maintenance_turn_;
   std::set<uint64_t> unmergeable_ GUARDED_BY(maintenance_turn_);  // damaged, left as they are
   bool idle_is_due_ GUARDED_BY(maintenance_turn_) = false;        // RemoveIdleSeries is
+  int64_t idle_removed_ms_ GUARDED_BY(maintenance_turn_) = 0;     // monotonic
+  uint32_t new_series_from_ GUARDED_BY(maintenance_turn_) = 0;    // made since then
+  // Windows that became parts, until the last querier that looks at them is gone.
+  std::vector<std::weak_ptr<const Window>> sealed_ GUARDED_BY(maintenance_turn_);
+  struct Departed {
+    std::weak_ptr<const char> readers;
+    std::vector<SeriesPlace> places;
+  };
+  std::deque<Departed> departed_ GUARDED_BY(maintenance_turn_);
 
   struct ClockWatch {
     std::optional<int64_t> offset_ms;  // wall less monotonic time, when last looked at
@@ -274,6 +291,11 @@ class Store : public Db {
   uint64_t next_part_ GUARDED_BY(mutex_) = 1;
   uint64_t next_tombstone_ GUARDED_BY(mutex_) = 1;
   std::map<std::string, MetricMetadata, std::less<>> metadata_ GUARDED_BY(mutex_);
+  struct GrowthMark {
+    int64_t at_ms = 0;
+    uint32_t next_series = 0;  // those made later have this number or a higher one
+  };
+  std::deque<GrowthMark> growth_ GUARDED_BY(mutex_);
   ExemplarRing exemplars_;  // has a lock of its own
   ChangeLog changes_;       // likewise
 

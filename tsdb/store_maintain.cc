@@ -98,10 +98,10 @@ Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts
   if (ids.empty()) return {};
   const SeriesByMetric series = index_.ByMetric(ids);
   // A window of any time is cut into the largest buckets, so that retention and merging find them.
-  const int64_t bucket = LargestBucketMs(options_.retention_ms);
-  const int64_t newest = window.max_ms();
-  for (int64_t from = window.min_ms(); from <= newest;) {
-    const int64_t to = std::min(newest, BucketStart(from, bucket) + bucket - 1);
+  const int64_t width = LargestBucketMs(options_.retention_ms);
+  std::set<int64_t> buckets;
+  for (const auto& entry : window.Groups()) entry.second->AddBuckets(width, &buckets);
+  for (const int64_t from : buckets) {
     uint64_t id;
     {
       MutexLock lock(mutex_);
@@ -109,10 +109,9 @@ Status Store::BuildWindowParts(const Window& window, std::vector<PartPtr>* parts
     }
     std::vector<std::unique_ptr<SeriesSource>> sources;
     sources.push_back(NewWindowSource(&window, &index_, &series));
-    TRY_ASSIGN(PartPtr part,
-               MakePart(id, PartLevel::kWindow, std::move(sources), from, to, [] { return true; }));
+    TRY_ASSIGN(PartPtr part, MakePart(id, PartLevel::kWindow, std::move(sources), from,
+                                      from + width - 1, [] { return true; }));
     if (part != nullptr) parts->push_back(std::move(part));
-    from = to + 1;
   }
   return {};
 }
@@ -176,48 +175,12 @@ Status Store::Seal(const WindowPtr& window) {
     MutexLock lock(mutex_);
     View next = *view_;
     std::erase(next.windows, window);
+    sealed_.push_back(window);
     next.parts.insert(next.parts.end(), added.begin(), added.end());
     view_ = std::make_shared<const View>(std::move(next));
   }
   counters_.seals++;
   return head_->Drop(window->rows());
-}
-
-namespace {
-bool HasOpenSamples(const View& view, const SeriesPlace& place) {
-  return std::any_of(view.windows.begin(), view.windows.end(), [&](const WindowPtr& w) {
-    const GroupWindow* group = w->FindGroup(place.group);
-    return group != nullptr && group->HasSamples(place.column);
-  });
-}
-}  // namespace
-
-// Series without a sample in any open window are forgotten by the head; their parts know them.
-void Store::RemoveIdleSeries() {
-  std::vector<std::pair<uint32_t, SeriesPlace>> all = index_.AllPlaces();
-  const auto group_of = [](const auto& entry) { return entry.second.group; };
-  std::ranges::sort(all, {}, group_of);
-  for (auto first = all.begin(); first != all.end();) {
-    const auto last = std::ranges::upper_bound(first, all.end(), group_of(*first), {}, group_of);
-    const std::span entries(first, last);
-    first = last;
-    MutexLock turn(Turn(group_of(entries.front())));
-    const ViewPtr v = view();
-    std::vector<uint32_t> idle;
-    KvBatch batch;
-    for (const auto& entry : entries) {
-      const auto& [id, place] = entry;
-      if (!place.durable || HasOpenSamples(*v, place)) continue;
-      idle.push_back(id);
-      std::string key;
-      PutBig32(&key, id);
-      batch.Delete(series_, key);
-    }
-    if (idle.empty()) continue;
-    if (!WriteHead(&batch).ok()) return;
-    index_.Remove(idle);
-    counters_.removed += idle.size();
-  }
 }
 
 // ---- merging
@@ -374,14 +337,14 @@ Status Store::ApplyRetention() {
   const Status dropped = DropParts(large);
   for (const PartPtr& p : large) changes_.Note(p->meta().min_ms);
   TRY(dropped);
-  return AgeBesides(!old.empty() || !large.empty());
+  return AgeBesides(by_age, !old.empty() || !large.empty());
 }
 
 // What goes with samples: exemplars past the retention and, when parts went, the metadata of
 // families that no series is left of.
-Status Store::AgeBesides(bool parts_went) {
+Status Store::AgeBesides(bool by_age, bool parts_went) {
   KvBatch batch;
-  if (options_.retention_ms > 0) {
+  if (by_age && options_.retention_ms > 0) {
     for (const uint64_t n : exemplars_.DropBefore(OldestAllowedMs())) {
       meta_.Delete(&batch, MetaKey('E', n));
     }
@@ -448,7 +411,9 @@ Status Store::Maintain() {
   TRY(ApplyRetention());
   if (room == DiskGuard::Level::kFull) return {};  // sealing gives room back, but takes it first
   TRY(SealWindows(SealMode::kDue));
-  if (std::exchange(idle_is_due_, false)) RemoveIdleSeries();
+  MarkGrowth();
+  GiveBackPlaces();
+  if (IdleSeriesAreDue()) RemoveIdleSeries();
   const ViewPtr v = view();
   for (const PartPtr& p : v->parts) p->ForgetUnused();
   if (!MayMerge()) return {};
@@ -468,18 +433,27 @@ Status Store::Compact() {
   return DropStaleTombstones();
 }
 
+// Made under a name that no snapshot has: one with its name is whole.
 Status Store::Snapshot(const std::string& name) {
   if (name.empty() || name.find('/') != std::string::npos || name[0] == '.') {
     return Status::InvalidArgument("snapshot name " + name);
   }
   const std::string path = options_.path + "/snapshots/" + name;
+  const std::string unfinished = options_.path + "/snapshots/.unfinished";
   MutexLock turn(maintenance_turn_);  // no part comes or goes between the two databases
   std::error_code ec;
-  if (std::filesystem::exists(path)) return {StatusCode::kAlreadyExists, path + " exists"};
-  std::filesystem::create_directories(path, ec);
-  if (ec) return Status::Io("create " + path + ": " + ec.message());
-  TRY(parts_->Checkpoint(path + "/parts"));
-  return head_->Checkpoint(path + "/head");
+  if (std::filesystem::exists(path, ec)) return {StatusCode::kAlreadyExists, path + " exists"};
+  std::filesystem::remove_all(unfinished, ec);
+  std::filesystem::create_directories(unfinished, ec);
+  if (ec) return Status::Io("create " + unfinished + ": " + ec.message());
+  Status s = parts_->Checkpoint(unfinished + "/parts");
+  if (s.ok()) s = head_->Checkpoint(unfinished + "/head");
+  if (s.ok()) {
+    std::filesystem::rename(unfinished, path, ec);
+    if (ec) s = Status::Io("create " + path + ": " + ec.message());
+  }
+  if (!s.ok()) std::filesystem::remove_all(unfinished, ec);
+  return s;
 }
 
 Status Store::Verify(const std::function<void(double)>& progress) const {

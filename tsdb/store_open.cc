@@ -1,9 +1,13 @@
 // Start and recovery: the meta family of head is the one truth about which windows and parts exist.
 // Families it does not name are left-overs of a crash and are dropped.
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
 #include <numeric>
+#include <system_error>
+
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/executor.h"
@@ -19,6 +23,19 @@ constexpr int64_t kCheckDiskEveryMs = 1'000;
 
 FamilyKind PartsKind(std::string_view family) {
   return family.starts_with("part.") ? FamilyKind::kPart : FamilyKind::kSmall;
+}
+
+// Named here: to RocksDB a directory that takes no files is one that another process has locked.
+Status CheckTakesFiles(const std::string& path) {
+  std::error_code ec;
+  for (const char* database : {"/head", "/parts"}) {
+    std::filesystem::create_directories(path + database, ec);
+    if (ec) return Status::Io("create directory " + path + database + ": " + ec.message());
+    if (access((path + database).c_str(), W_OK | X_OK) == 0) continue;
+    return Status::Io("the directory " + path + database +
+                      " cannot be written: " + std::generic_category().message(errno));
+  }
+  return {};
 }
 
 }  // namespace
@@ -83,7 +100,7 @@ Store::Store(const DbOptions& options)
       selections_(budget_.selections()),
       texts_(budget_.texts()),
       pages_(budget_.pages()),
-      exemplars_(kMaxExemplars) {}
+      exemplars_(kMaxExemplars, budget_.exemplars()) {}
 
 Store::~Store() {
   stopping_ = true;
@@ -106,6 +123,11 @@ Status Store::Start() {
   oldest_unflushed_ms_ = head_->oldest_in_log_ms();  // what was so before is still in the log
   head_->TellOldestInLog([this] { return OldestInLogMs(); });
   if (head_->lost_writes() > 0) TRY(LoseEndOfLog());
+  {
+    MutexLock turn(maintenance_turn_);
+    idle_removed_ms_ = started_ms;
+  }
+  MarkGrowth();
   if (head_is_damaged_ || head_is_new_ || registry_is_damaged_ || meta_.damaged()) TRY(HealHead());
   const ViewPtr v = view();
   LogInfo("store is open", {{"path", options_.path},
@@ -129,6 +151,7 @@ Status Store::Start() {
 }
 
 Status Store::OpenDatabases() {
+  TRY(CheckTakesFiles(options_.path));
   cache_ = std::make_shared<BlockCache>(budget_.blocks());
   Result<std::unique_ptr<Kv>> parts = Status::Internal("not opened");
   // Beside the head: each waits for the disk and has a processor to itself.
@@ -137,6 +160,7 @@ Status Store::OpenDatabases() {
   });
   TRY(OpenHead());
   TRY(LoadRegistry());
+  index_.EndRestore();
   opening.join();
   if (parts.status().code() == StatusCode::kCorruption) {
     TRY(quarantine_.Move(options_.path + "/parts", parts.status().message()));

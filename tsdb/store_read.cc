@@ -84,7 +84,8 @@ Result<std::vector<Labels>> StoreQuerier::Series(const LabelQuery& query) const 
     TRY_ASSIGN(const auto set, SelectSet({query.start_ms, query.end_ms}, matchers, {}));
     out.reserve(out.size() + set->size());
     for (size_t i = 0; i < set->size(); ++i) {
-      if (set->HasSamples(i)) out.emplace_back(set->LabelsAt(i));
+      TRY_ASSIGN(const bool has_samples, set->HasSamples(i));
+      if (has_samples) out.emplace_back(set->LabelsAt(i));
     }
   }
   // One selection has each series once, by metric name and then in the order wanted.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "tsdb/cardinality.h"
 #include "tsdb/store.h"
 
 namespace deckwatch::tsdb {
@@ -45,6 +46,7 @@ DbStats Store::Stats() const {
               .windows = WindowBytes(),
               .blocks = cache_->UsedBytes() + pages_.bytes(),
               .selections = selections_.bytes() + texts_.bytes(),
+              .exemplars = exemplars_.bytes(),
               .write_buffers = head_->MemoryBytes() + parts_->MemoryBytes()};
   s.head_bytes = s.memory.index + s.memory.windows;
   for (const WindowPtr& w : v->windows) {
@@ -68,6 +70,60 @@ DbStats Store::Stats() const {
   s.scrub_rounds = scrub_rounds_;
   s.scrub_finished_ms = scrub_finished_ms_;
   return s;
+}
+
+// Numbers of series ascend: to know what is new it is enough to note the next one now and then.
+void Store::MarkGrowth() {
+  constexpr int64_t kEveryMs = 600'000, kKeptMs = 86'400'000;
+  const int64_t now_ms = options_.clock->WallMs();
+  const uint32_t next = index_.next_id();
+  MutexLock lock(mutex_);
+  // A clock that went back leaves marks of the future.
+  while (!growth_.empty() && growth_.back().at_ms > now_ms) growth_.pop_back();
+  if (!growth_.empty() && now_ms - growth_.back().at_ms < kEveryMs) return;
+  growth_.push_back({now_ms, next});
+  while (now_ms - growth_.front().at_ms > kKeptMs) growth_.pop_front();
+}
+
+Cardinality Store::TopCardinality(size_t limit, int64_t since_ms) const {
+  GrowthMark mark{.at_ms = options_.clock->WallMs(), .next_series = index_.next_id()};
+  {
+    MutexLock lock(mutex_);
+    if (!growth_.empty()) mark = growth_.front();
+    for (const GrowthMark& m : growth_) {
+      if (m.at_ms <= since_ms) mark = m;
+    }
+  }
+  CardinalityCounter counter(limit);
+  index_.ForEachPair([&](std::string_view name, std::string_view value, const PostingRuns& series) {
+    counter.Add(name, value, series.size(), series.CountFrom(mark.next_series));
+  });
+  Cardinality c = counter.Take();
+  c.series = index_.size();
+  c.new_since_ms = mark.at_ms;
+  return c;
+}
+
+Result<Cardinality> Store::StoredCardinality(size_t limit) const {
+  std::map<std::pair<std::string, std::string>, uint64_t, std::less<>> most;
+  const auto add = [&](std::string_view name, std::string_view value, uint64_t series) {
+    uint64_t& n = most[{std::string(name), std::string(value)}];
+    n = std::max(n, series);
+  };
+  index_.ForEachPair([&](std::string_view name, std::string_view value, const PostingRuns& series) {
+    add(name, value, series.size());
+  });
+  uint64_t series = index_.size();
+  const ViewPtr v = view();
+  for (const PartPtr& p : v->parts) {
+    TRY(p->ForEachPair(add));
+    series = std::max(series, p->meta().series);
+  }
+  CardinalityCounter counter(limit);
+  for (const auto& [pair, n] : most) counter.Add(pair.first, pair.second, n, 0);
+  Cardinality c = counter.Take();
+  c.series = series;
+  return c;
 }
 
 std::vector<MetricMetadata> Store::Metadata(std::string_view name) const {

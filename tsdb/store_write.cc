@@ -74,9 +74,8 @@ ViewPtr Store::view() const {
 }
 
 int64_t Store::OldestAllowedMs() const {
-  if (options_.retention_ms <= 0) return INT64_MIN;
-  const int64_t now = options_.clock->WallMs();
-  return now < INT64_MIN + options_.retention_ms ? INT64_MIN : now - options_.retention_ms;
+  if (options_.retention_ms <= 0) return kOldestMs;
+  return std::max(kOldestMs, options_.clock->WallMs() - options_.retention_ms);
 }
 
 // ---- windows
@@ -376,6 +375,7 @@ void Store::AddMetadata(const std::vector<MetricMetadata>& metadata, KvBatch* ba
 void Store::AddExemplars(const std::vector<WriteBatch::ExemplarSample>& exemplars, KvBatch* batch,
                          AppendResult* result) {
   Labels labels;
+  const int64_t newest = options_.clock->WallMs() + kMaxAheadMs;
   for (uint32_t i = 0; i < exemplars.size(); ++i) {
     const WriteBatch::ExemplarSample& e = exemplars[i];
     if (e.ref == kNoSeries) continue;
@@ -383,6 +383,8 @@ void Store::AddExemplars(const std::vector<WriteBatch::ExemplarSample>& exemplar
       result->unknown_exemplar.push_back(i);
       continue;
     }
+    // One of the future would keep out all that come after it.
+    if (e.exemplar.t_ms < OldestAllowedMs() || e.exemplar.t_ms > newest) continue;
     AddExemplar(labels, e.exemplar, batch);
   }
 }

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <iomanip>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "base/clock.h"
@@ -56,7 +57,7 @@ Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::
   TRY_ASSIGN(const auto db, OpenForTool(path));
   TRY_ASSIGN(const BytesByClass bytes, db->Bytes());
   const DbStats stats = db->Stats();
-  const Cardinality top = db->TopCardinality(limit);
+  TRY_ASSIGN(const Cardinality top, db->StoredCardinality(limit));
   const uint64_t samples = stats.head_samples + stats.part_samples;
   if (format == OutputFormat::kJson) {
     std::string text;
@@ -145,6 +146,23 @@ Status List(const std::string& path, OutputFormat format, std::ostream& out) {
         << "  bytes " << p.bytes << "\n";
   }
   (void)PrintLosses(*db, out);
+  return {};
+}
+
+std::string NewSnapshotName(const Clock& clock) {
+  const std::string t = FormatRfc3339Ms(clock.WallMs());
+  std::string name = t.substr(0, 4) + t.substr(5, 2) + t.substr(8, 2) + "T" + t.substr(11, 2) +
+                     t.substr(14, 2) + t.substr(17, 2) + "Z-";
+  std::random_device random;
+  for (int i = 0; i < 16; ++i) name += "0123456789abcdef"[random() % 16];
+  return name;
+}
+
+Status Snapshot(const std::string& path, std::ostream& out) {
+  TRY_ASSIGN(const auto db, OpenForTool(path));
+  const std::string name = NewSnapshotName(*Clock::Real());
+  TRY(db->Snapshot(name));
+  out << path << "/snapshots/" << name << "\n";
   return {};
 }
 

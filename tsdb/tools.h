@@ -7,6 +7,7 @@
 #include <ostream>
 #include <string>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "tsdb/db.h"
 
@@ -20,8 +21,9 @@ Result<std::unique_ptr<Db>> OpenForImport(const std::string& path, int64_t reten
 
 enum class OutputFormat { kText, kJson };
 
-// Bytes on disk by class, series, samples, parts, and the labels with most values and series.
-// `limit` bounds each list. The store at `path` must not be open elsewhere.
+// Bytes on disk by class, series, samples, parts, and the labels with most values and series (in
+// any one part, or in the head). `limit` bounds each list. The store at `path` must not be open
+// elsewhere.
 Status Analyze(const std::string& path, OutputFormat format, size_t limit, std::ostream& out);
 
 // Reads back every byte. Corruption, with what is damaged, when anything is. Prints what is known
@@ -37,6 +39,11 @@ Status Repair(const std::string& path, const std::function<void(double done)>& p
 // One line per part: id, level, time range, series, samples, bytes; and what is known to be lost.
 // As JSON: {"parts": [...], "losses": [...]}.
 Status List(const std::string& path, OutputFormat format, std::ostream& out);
+
+// Makes a snapshot below the store and prints its directory.
+Status Snapshot(const std::string& path, std::ostream& out);
+// "20261120T150405Z-5f0c…": time, then something no other snapshot of that second has.
+std::string NewSnapshotName(const Clock& clock);
 
 // One line per delete whose samples are still on the disk: id, when, until when it can be undone,
 // what of which series.

@@ -71,6 +71,8 @@ class GroupWindow {
   }
   bool HasSamples(uint32_t column) const;
   std::vector<int64_t> Clock() const;  // ascending
+  // Adds the starts of the stretches of `width_ms` that have samples.
+  void AddBuckets(int64_t width_ms, std::set<int64_t>* starts) const;
 
   uint64_t samples() const { return samples_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
@@ -91,7 +93,7 @@ class GroupWindow {
   void Append(uint32_t row, const Input& in) REQUIRES(mutex_);
   void AppendLate(int64_t t_ms, const Input& in) REQUIRES(mutex_);
   uint32_t RowAt(int64_t t_ms) REQUIRES(mutex_);
-  bool HasRow(int64_t t_ms) const REQUIRES(mutex_);
+  std::optional<uint32_t> FindRow(int64_t t_ms) const REQUIRES(mutex_);
   using LateSamples = std::map<std::pair<uint32_t, int64_t>, LateSample>;
   // The late samples of a column with start_ms <= t <= end_ms.
   std::pair<LateSamples::const_iterator, LateSamples::const_iterator> LateBetween(
@@ -100,7 +102,6 @@ class GroupWindow {
                   Columns* out) const REQUIRES(mutex_);
   void ReadAny(uint32_t column, int64_t start_ms, int64_t end_ms, Columns* out) const
       REQUIRES(mutex_);
-  void SortRows() const REQUIRES(mutex_);
   void Count(int64_t t_ms, uint64_t samples) REQUIRES(mutex_);
   void AddBytes(size_t n);
   void ReplaySample(int64_t t_ms, bool newest, Input sample, std::optional<int64_t>* start)
@@ -111,9 +112,9 @@ class GroupWindow {
   Column& ColumnAt(uint32_t column) REQUIRES(mutex_);
 
   mutable Mutex mutex_;
-  std::vector<int64_t> clock_ GUARDED_BY(mutex_);             // by row, in order of arrival
-  bool clock_ascends_ GUARDED_BY(mutex_) = true;              // so far
-  mutable std::vector<uint32_t> by_time_ GUARDED_BY(mutex_);  // rows by time; may lag behind clock_
+  std::vector<int64_t> clock_ GUARDED_BY(mutex_);                    // by row, in order of arrival
+  bool clock_ascends_ GUARDED_BY(mutex_) = true;                     // so far
+  std::unordered_map<int64_t, uint32_t> row_of_ GUARDED_BY(mutex_);  // by time, if it does not
   std::vector<Column> columns_ GUARDED_BY(mutex_);
   ByteSlab slab_ GUARDED_BY(mutex_);  // of the columns
   std::unordered_map<uint32_t, std::vector<HistogramPtr>> histograms_ GUARDED_BY(mutex_);

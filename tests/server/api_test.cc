@@ -301,7 +301,13 @@ TEST_F(ApiTest, TellsItsStatus) {
   EXPECT_EQ(tsdb["headStats"]["numSeries"].AsInt(), 3);
   EXPECT_EQ(tsdb["seriesCountByMetricName"].AsArray()[0]["name"].AsString(), "m");
   EXPECT_EQ(tsdb["labelValueCountByLabelName"].AsArray().size(), 1u);
+  const Json growth = tsdb["growth"];
+  EXPECT_EQ(growth["numSeries"].AsInt(), 3);
+  EXPECT_EQ(growth["since"].AsString(),
+            "2023-11-14T22:13:20.000Z");  // the start: later than an hour ago
+  EXPECT_EQ(growth["seriesCountByMetricName"].AsArray()[0]["name"].AsString(), "m");
   EXPECT_THAT(Error("/api/v1/status/tsdb?limit=10001"), HasSubstr("400 bad_data"));
+  EXPECT_THAT(Error("/api/v1/status/tsdb?growth=x"), HasSubstr("400 bad_data"));
 }
 
 TEST_F(ApiTest, FederatesTheNewestSamples) {

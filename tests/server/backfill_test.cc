@@ -104,7 +104,14 @@ TEST_F(BackfillTest, RefusesInPrometheussWords) {
   EXPECT_TRUE(message(1, kNow - 41 * kDay).starts_with("out of bounds"));
   EXPECT_TRUE(message(1, kNow + 3'600'000).starts_with("out of bounds"));
   EXPECT_EQ(message(1, kNow - 1), "");  // Prometheus: out of order
-  EXPECT_EQ(All(), (std::map<std::string, Samples>{{"1", {{kNow - 1, 1}, {kNow, 1}}}}));
+  const std::map<std::string, Samples> stored{{"1", {{kNow - 1, 1}, {kNow, 1}}}};
+  EXPECT_EQ(All(), stored);
+  // When several write the same, as the user has said.
+  writer_ = std::make_unique<RemoteWriter>(db_.get(), 32 << 20, /*accept_conflicting=*/true);
+  EXPECT_EQ(message(2, kNow), "");
+  EXPECT_EQ(writer_->counters().rejected, 1u);
+  EXPECT_TRUE(message(1, kNow + 3'600'000).starts_with("out of bounds"));
+  EXPECT_EQ(All(), stored);
 }
 
 }  // namespace

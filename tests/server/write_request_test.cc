@@ -1,5 +1,7 @@
 #include "server/write_request.h"
 
+#include <cmath>
+#include <limits>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -91,6 +93,89 @@ TEST(WriteRequest, DecodesAnIntegerHistogram) {
   EXPECT_EQ(got.positive_spans, (std::vector<HistogramSpan>{{-1, 3}}));
   EXPECT_EQ(got.positive_buckets, (std::vector<double>{1, 3, 2}));
   EXPECT_EQ(r.batch.histograms[0].t_ms, 77);
+}
+
+// One bad histogram or exemplar takes nothing else of the request with it.
+TEST(WriteRequest, LeavesOutWhatCannotBe) {
+  using B = WriteRequestBuilder;
+  std::string no_schema = "\x08";  // count
+  no_schema += '\0';
+  no_schema += '\x20';  // schema 99
+  PutVarint(&no_schema, ZigZag(99));
+  std::string series = B::Label("__name__", "m") + B::Sample(1, 5) + B::EmptyHistogram(6);
+  series += '\x22';
+  PutString(&series, no_schema);
+  series += B::Exemplar({{"id", std::string(126, 'x')}}, 1, 5);
+  series += B::Exemplar({{"id", std::string(127, 'x')}}, 1, 5);
+  std::string accents;
+  for (int i = 0; i < 126; ++i) accents += "\u00e9";
+  series += B::Exemplar({{"id", accents}}, 1, 5);
+  series += B::Exemplar({{"id", "\xff"}}, 1, 5);
+  B b;
+  b.RawSeries(series);
+  WriteRequest r;
+  ASSERT_TRUE(DecodeWriteRequest(b.Build(), &r).ok());
+  EXPECT_EQ(r.batch.t_ms, std::vector<int64_t>{5});
+  EXPECT_EQ(r.batch.histograms.size(), 1u);
+  EXPECT_EQ(r.histogram_series.size(), 1u);
+  EXPECT_EQ(r.refused_histograms, 1u);
+  EXPECT_EQ(r.refusal.message(), "histogram has unknown schema 99");
+  EXPECT_EQ(r.batch.exemplars.size(), 2u);
+  EXPECT_EQ(r.exemplar_series.size(), 2u);
+  EXPECT_EQ(r.refused_exemplars, 2u);
+  ASSERT_TRUE(DecodeWriteRequest("", &r).ok());
+  EXPECT_TRUE(r.refusal.ok());
+  EXPECT_EQ(r.refused_histograms + r.refused_exemplars, 0u);
+}
+
+TEST(WriteRequest, ChecksHistograms) {
+  const auto check = [](const std::vector<HistogramSpan>& spans, uint64_t count,
+                        const std::vector<int64_t>& deltas,
+                        const std::vector<double>& bounds = {}) {
+    std::string h = "\x08";
+    PutVarint(&h, count);
+    h += '\x20';
+    PutVarint(&h, ZigZag(bounds.empty() ? 0 : kCustomBucketsSchema));
+    for (const HistogramSpan& s : spans) {
+      std::string span = "\x08";
+      PutVarint(&span, ZigZag(s.offset));
+      span += '\x10';
+      PutVarint(&span, s.length);
+      h += '\x5a';
+      PutString(&h, span);
+    }
+    std::string packed;
+    for (const int64_t d : deltas) PutSignedVarint(&packed, d);
+    h += '\x62';
+    PutString(&h, packed);
+    packed.clear();
+    for (const double bound : bounds) PutDouble(&packed, bound);
+    h += "\x82\x01";
+    PutString(&h, packed);
+    std::string series = WriteRequestBuilder::Label("__name__", "m") + '\x22';
+    PutString(&series, h);
+    WriteRequestBuilder b;
+    b.RawSeries(series);
+    WriteRequest r;
+    EXPECT_TRUE(DecodeWriteRequest(b.Build(), &r).ok());
+    return r.refusal.message();
+  };
+  const std::string spans = "histogram spans do not match its buckets";
+  const std::string custom = "histogram with custom bounds has other buckets";
+  const std::string bounds = "histogram bounds do not rise";
+  EXPECT_EQ(check({{-3, 1}, {0, 1}}, 3, {1, 1}), "");
+  EXPECT_EQ(check({{0, 2}}, 1, {1}), spans);
+  EXPECT_EQ(check({{5, 1}, {-5, 1}}, 2, {1, 0}), spans);
+  EXPECT_EQ(check({{INT32_MAX, 1}, {INT32_MAX, 1}}, 2, {1, 0}), spans);
+  EXPECT_EQ(check({{INT32_MIN, 1}}, 1, {1}), spans);
+  EXPECT_EQ(check({{0, 1}}, 1, {-1}), spans);
+  EXPECT_EQ(check({{0, 2}}, 4, {1, 1}), "histogram's count is not that of its buckets");
+  EXPECT_EQ(check({{0, 2}, {1, 1}}, 3, {1, 0, 0}, {1, 2, 3}), "");
+  EXPECT_EQ(check({{0, 2}, {2, 1}}, 3, {1, 0, 0}, {1, 2, 3}), custom);
+  EXPECT_EQ(check({{-1, 1}}, 1, {1}, {1, 2, 3}), custom);
+  EXPECT_EQ(check({{0, 1}}, 1, {1}, {2, 1}), bounds);
+  EXPECT_EQ(check({{0, 1}}, 1, {1}, {std::nan("")}), bounds);
+  EXPECT_EQ(check({{0, 1}}, 1, {1}, {std::numeric_limits<double>::infinity()}), bounds);
 }
 
 TEST(WriteRequest, SurvivesTruncationAndBitFlips) {
@@ -251,6 +336,22 @@ TEST(RemoteWriter, RefusesDamagedOversizedAndRefusedRequests) {
   store.oldest_ms = 5;
   EXPECT_EQ(writer.Write(b.Compressed()).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(store.samples.size(), 1u);  // the good one is kept
+}
+
+TEST(RemoteWriter, KeepsWhatIsBesideAnImpossibleHistogram) {
+  using B = WriteRequestBuilder;
+  FakeStore store;
+  RemoteWriter writer(&store, 1 << 20);
+  B b;
+  std::string series = B::Label("__name__", "bad") + '\x22';
+  PutString(&series, std::string("\x08\x05", 2));  // five observations in no bucket
+  b.RawSeries(series);
+  b.Series({{"__name__", "good"}}, {{1, 1}});
+  const Status s = writer.Write(b.Compressed());
+  EXPECT_EQ(s.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(s.message(), "histogram's count is not that of its buckets");
+  EXPECT_EQ(store.samples.size(), 1u);
+  EXPECT_EQ(writer.counters().rejected, 1u);
 }
 
 TEST(SeriesCache, KeepsWhatItIsToldAcrossGrowthAndErasure) {

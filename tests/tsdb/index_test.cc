@@ -231,7 +231,7 @@ TEST(SeriesLimit, RefusesNewSeriesAndKeepsTheOld) {
   for (const SeriesRef ref : refs) batch.Add(ref, kNow, 1);
   EXPECT_EQ((*db)->Commit(batch)->appended, 1u);
   EXPECT_EQ((*db)->Stats().counters.series_refused, 1u);
-  EXPECT_EQ((*db)->TopCardinality(5).series_by_metric.at(0).name, "a");
+  EXPECT_EQ((*db)->TopCardinality(5, 0).series_by_metric.at(0).name, "a");
   db = Status::Cancelled("closed");
   std::filesystem::remove_all(options.path);
 }

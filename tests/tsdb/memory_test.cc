@@ -82,6 +82,42 @@ TEST_F(MemoryTest, NewSeriesAreRefusedBeforeSamplesOfKnownOnes) {
   EXPECT_EQ(written_, stats.head_series);
 }
 
+TEST_F(MemoryTest, TheOldestExemplarsGoWhenTheirShareIsUsed) {
+  std::vector<SeriesRef> refs;
+  ASSERT_TRUE(ResolveSeries(0, 10, &refs).ok());
+  const auto exemplars = [&] {
+    size_t n = 0;
+    const auto querier = db_->NewQuerier();
+    const auto found = (*querier)->Exemplars({});
+    EXPECT_TRUE(found.ok());
+    for (const auto& s : *found) {
+      n += s.exemplars.size();
+      EXPECT_EQ(s.exemplars.back().t_ms, kNow + 999);
+    }
+    return n;
+  };
+  for (int64_t i = 0; i < 1000; ++i) {
+    WriteBatch batch;
+    for (const SeriesRef ref : refs) {
+      batch.exemplars.push_back({ref, {Labels{{"id", std::string(120, 'x')}}, 1, kNow + i}});
+    }
+    ASSERT_TRUE(db_->Commit(batch).ok());
+    ASSERT_LE(db_->Stats().memory.exemplars, kBudget / 32);
+  }
+  EXPECT_GT(db_->Stats().memory.exemplars, kBudget / 40);
+  const size_t kept = exemplars();
+  EXPECT_GT(kept, 500u);
+  EXPECT_LT(kept, 10'000u);
+  db_.reset();  // and from the disk
+  auto db = Db::Open(options_);
+  ASSERT_TRUE(db.ok());
+  db_ = std::move(db).value();
+  EXPECT_EQ(exemplars(), kept);
+  clock_.AdvanceMs(options_.retention_ms + 7'200'000);
+  ASSERT_TRUE(db_->Maintain().ok());
+  EXPECT_EQ(db_->Stats().memory.exemplars, 0u);
+}
+
 TEST_F(MemoryTest, WindowsAreSealedWhenTheirShareIsUsed) {
   std::vector<SeriesRef> refs;
   ASSERT_TRUE(ResolveSeries(0, 2'000, &refs).ok());

@@ -31,6 +31,13 @@ class StoreFixture : public ::testing::Test {
     ASSERT_TRUE(db.ok()) << db.status().message();
     db_ = std::move(db).value();
   }
+  SeriesRef Ref(const Labels& labels) {
+    const LabelsView view = labels;
+    SeriesRef ref = kNoSeries;
+    const Status s = db_->Resolve({&view, 1}, 0, {&ref, 1});
+    EXPECT_TRUE(s.ok()) << s.message();
+    return ref;
+  }
 
   FakeClock clock_;
   DbOptions options_;

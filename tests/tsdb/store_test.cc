@@ -20,13 +20,6 @@ constexpr int64_t kHour = 3'600'000;
 class StoreTest : public StoreFixture {
  protected:
   StoreTest() : StoreFixture(kNow) {}
-  SeriesRef Ref(const Labels& labels) {
-    const LabelsView view = labels;
-    SeriesRef ref = kNoSeries;
-    const Status s = db_->Resolve({&view, 1}, 0, {&ref, 1});
-    EXPECT_TRUE(s.ok()) << s.message();
-    return ref;
-  }
   AppendResult Append(const Labels& labels, int64_t t_ms, double v) {
     WriteBatch b;
     b.Add(Ref(labels), t_ms, v);
@@ -101,6 +94,39 @@ TEST_F(StoreTest, RefusesWhatIsTooOldOrTooFarAhead) {
   EXPECT_EQ(Append(up, 0, 5).appended, 1u);
   ASSERT_TRUE(db_->Compact().ok());
   EXPECT_EQ(Select({}, 0, 0)["up"], (Samples{{0, 5}}));
+}
+
+// A part per stretch of time that has samples, however far apart they lie.
+TEST_F(StoreTest, TakesTheOldestTimesThereAreWithoutARetention) {
+  options_.retention_ms = 0;
+  Open();
+  const Labels up{{"__name__", "up"}};
+  EXPECT_EQ(Append(up, INT64_MIN, 1).too_old, 1u);
+  EXPECT_EQ(Append(up, kOldestMs - 1, 1).too_old, 1u);
+  EXPECT_EQ(Append(up, kOldestMs, 1).appended, 1u);
+  EXPECT_EQ(Append(up, -1, 2).appended, 1u);
+  EXPECT_EQ(Append(up, 0, 3).appended, 1u);
+  EXPECT_EQ(Append(up, -2, 4).appended, 1u);
+  const Samples all = {{kOldestMs, 1}, {-2, 4}, {-1, 2}, {0, 3}};
+  EXPECT_EQ(Select({})["up"], all);
+  ASSERT_TRUE(db_->Compact().ok());
+  EXPECT_EQ(db_->Stats().parts, 3u);
+  EXPECT_EQ(Select({})["up"], all);
+}
+
+// A series without samples is no series: deletes take effect in lists as well.
+TEST_F(StoreTest, WhatIsDeletedWhollyIsInNoListOfSeries) {
+  const Labels a{{"__name__", "up"}, {"job", "a"}}, b{{"__name__", "up"}, {"job", "b"}};
+  Append(a, kNow - 1, 1), Append(a, kNow, 1), Append(b, kNow, 1);
+  const auto series = [&] {
+    return *(*db_->NewQuerier())->Series({.matcher_sets = {{Matcher::Equal("__name__", "up")}}});
+  };
+  ASSERT_TRUE(db_->DeleteSeries({Matcher::Equal("job", "a")}, kNow, kNow).ok());
+  EXPECT_EQ(series(), (std::vector<Labels>{a, b}));
+  ASSERT_TRUE(db_->DeleteSeries({Matcher::Equal("job", "a")}, 0, kNow).ok());
+  EXPECT_EQ(series(), std::vector<Labels>{b});
+  ASSERT_TRUE(db_->Undelete(db_->Deletes().back().id).ok());
+  EXPECT_EQ(series(), (std::vector<Labels>{a, b}));
 }
 
 TEST_F(StoreTest, DeletesWhatIsStoredAndTakesItBackAnew) {
@@ -293,7 +319,10 @@ TEST_F(StoreTest, SnapshotIsAStoreOfItsOwn) {
   Append(up, kNow - kHour, 1);
   ASSERT_TRUE(db_->Compact().ok());
   Append(up, kNow, 2);
+  // What is left of one that did not come to its end.
+  std::filesystem::create_directories(options_.path + "/snapshots/.unfinished/parts");
   ASSERT_TRUE(db_->Snapshot("s1").ok());
+  EXPECT_FALSE(std::filesystem::exists(options_.path + "/snapshots/.unfinished"));
   EXPECT_EQ(db_->Snapshot("s1").code(), StatusCode::kAlreadyExists);
   EXPECT_EQ(db_->Snapshot("../x").code(), StatusCode::kInvalidArgument);
   Append(up, kNow + 1, 3);
