@@ -40,6 +40,8 @@ struct TemplateFunctionEntry {
 // Go's built-ins plus those of Prometheus's rules, or of Alertmanager's notifications.
 enum class TemplateDialect { kRules, kNotifications };
 // Null when the dialect has no such function.
+// Prometheus's own, by name, without Go's.
+std::span<const TemplateFunctionEntry> RuleTemplateFunctions();
 const TemplateFunctionEntry* FindTemplateFunction(TemplateDialect dialect, std::string_view name);
 
 struct TemplateVariable {

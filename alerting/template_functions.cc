@@ -480,6 +480,10 @@ constexpr TemplateFunctionEntry kNotificationFunctions[] = {
 
 }  // namespace
 
+std::span<const TemplateFunctionEntry> RuleTemplateFunctions() {
+  return kRuleFunctions;
+}
+
 const TemplateFunctionEntry* FindTemplateFunction(TemplateDialect dialect, std::string_view name) {
   const auto find = [&](std::span<const TemplateFunctionEntry> table) {
     const auto it = std::ranges::find(table, name, &TemplateFunctionEntry::name);

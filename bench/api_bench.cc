@@ -5,7 +5,7 @@
 #include <benchmark/benchmark.h>
 
 #include "base/json.h"
-#include "server/gzip.h"
+#include "server/content_coding.h"
 #include "server/result_json.h"
 
 namespace deckwatch::server {

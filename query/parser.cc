@@ -404,14 +404,19 @@ Result<std::unique_ptr<Expr>> ParseExpr(std::string_view text) {
   return expr;
 }
 
-Result<std::vector<Matcher>> ParseSelector(std::string_view text) {
+Result<std::vector<Matcher>> ParseAnySelector(std::string_view text) {
   Parser parser(text);
   std::unique_ptr<Expr> selector = parser.Selector();
   TRY(parser.error());
-  if (std::ranges::all_of(selector->matchers, &Matcher::MatchesEmpty)) {
+  return std::move(selector->matchers);
+}
+
+Result<std::vector<Matcher>> ParseSelector(std::string_view text) {
+  TRY_ASSIGN(std::vector<Matcher> matchers, ParseAnySelector(text));
+  if (std::ranges::all_of(matchers, &Matcher::MatchesEmpty)) {
     return Status::InvalidArgument("match[] must contain at least one non-empty matcher");
   }
-  return std::move(selector->matchers);
+  return matchers;
 }
 
 Result<Labels> ParseMetric(std::string_view text) {

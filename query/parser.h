@@ -20,6 +20,8 @@ Result<std::unique_ptr<Expr>> ParseExpr(std::string_view text);
 // `name{a="b"}` as in match[]: InvalidArgument when it matches nothing in particular (every matcher
 // matches empty).
 Result<std::vector<Matcher>> ParseSelector(std::string_view text);
+// The same, even of everything: `{}`.
+Result<std::vector<Matcher>> ParseAnySelector(std::string_view text);
 
 // A series with optional name and equality labels only, as written in tests:
 // `http_requests{job="a"}`.

@@ -224,6 +224,7 @@ class ScriptParser {
   }
 
   Status Expectations(EvalCommand* eval) {
+    fail_expected_ = false;
     std::string_view line;
     for (int position = 1; NextLine(&line);) {
       std::string_view rest = line;
@@ -276,10 +277,11 @@ class ScriptParser {
     if (what == "ordered") {
       eval->ordered = true;
     } else if (what == "fail") {
-      if (eval->failure) {
+      if (fail_expected_) {
         return Status::InvalidArgument(
             "invalid expect lines, multiple expect fail lines are not allowed");
       }
+      fail_expected_ = true;
       eval->failure = std::move(text);
     } else if (what == "warn") {
       eval->warnings.push_back(std::move(text));
@@ -323,6 +325,7 @@ class ScriptParser {
 
   std::vector<std::string_view> lines_;
   size_t at_ = 0;
+  bool fail_expected_ = false;  // by an expect line of this eval
   std::vector<ScriptCommand> commands_;
 };
 

@@ -1,5 +1,6 @@
 #include "server/api.h"
 
+#include <charconv>
 #include <cmath>
 
 #include "base/sample.h"
@@ -41,13 +42,13 @@ int HttpCode(ApiErrorType type) {
 // As Prometheus with its default --web.cors.origin=.*: any page may read, none may send
 // credentials.
 void SetCors(const Request& request, Response* response) {
+  response->headers.emplace_back("Vary", "Origin");
   if (request.Header("Origin").empty()) return;
   response->headers.emplace_back("Access-Control-Allow-Headers",
                                  "Accept, Authorization, Content-Type, Origin");
   response->headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
   response->headers.emplace_back("Access-Control-Allow-Origin", "*");
   response->headers.emplace_back("Access-Control-Expose-Headers", "Date");
-  response->headers.emplace_back("Vary", "Origin");
 }
 
 // A member with an array of strings; none when there are none.
@@ -113,6 +114,7 @@ void Api::RegisterAll() {
   RegisterStatusApi(this);
   RegisterAdminApi(this);
   RegisterWriteApi(this);
+  RegisterFeaturesApi(this);
   RegisterFederateApi(this);
 }
 
@@ -153,6 +155,18 @@ Result<int64_t> ParseApiDuration(std::string_view text) {
   return Status::InvalidArgument("cannot parse " + QuoteGo(text) + " to a valid duration");
 }
 
+Result<int64_t> ParseApiInteger(std::string_view text) {
+  std::string_view digits = text;
+  if (digits.starts_with('+') && !digits.starts_with("+-")) digits.remove_prefix(1);
+  int64_t v = 0;
+  const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), v);
+  if (ec != std::errc::invalid_argument && end == digits.data() + digits.size()) {
+    if (ec == std::errc()) return v;
+    return Status::InvalidArgument("parsing " + QuoteGo(text) + ": value out of range");
+  }
+  return Status::InvalidArgument("parsing " + QuoteGo(text) + ": invalid syntax");
+}
+
 void ParamReader::Fail(std::string_view name, std::string_view reason) {
   if (ok()) error_ = ApiResult::BadParameter(name, reason);
 }
@@ -185,13 +199,34 @@ int64_t ParamReader::Duration(std::string_view name, int64_t fallback) {
 size_t ParamReader::Limit(std::string_view name) {
   const std::string_view text = request_.Param(name);
   if (text.empty()) return 0;
-  double v;
-  if (!ParseFloat(text, &v) || v != std::floor(v) || std::abs(v) > 1e15) {
-    Fail(name, "strconv.Atoi: parsing " + QuoteGo(text) + ": invalid syntax");
+  const auto v = ParseApiInteger(text);
+  if (!v.ok()) {
+    Fail(name, "strconv.Atoi: " + v.status().message());
     return 0;
   }
-  if (v < 0) Fail(name, "limit must be non-negative");
-  return v < 0 ? 0 : static_cast<size_t>(v);
+  if (*v < 0) Fail(name, "limit must be non-negative");
+  return *v < 0 ? 0 : static_cast<size_t>(*v);
+}
+
+int64_t ParamReader::MetadataLimit(std::string_view name) {
+  const std::string_view text = request_.Param(name);
+  if (text.empty()) return -1;
+  const auto v = ParseApiInteger(text);
+  if (!v.ok()) Refuse(std::string(name) + " must be a number");
+  return v.ok() ? *v : -1;
+}
+
+bool ParamReader::Switch(std::string_view name, std::string_view complaint) {
+  const std::string_view text = request_.Param(name);
+  for (const std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"}) {
+    if (text == yes) return true;
+  }
+  for (const std::string_view no : {"", "0", "f", "F", "false", "FALSE", "False"}) {
+    if (text == no) return false;
+  }
+  Fail(name, std::string(complaint) + ": strconv.ParseBool: parsing " + QuoteGo(text) +
+                 ": invalid syntax");
+  return false;
 }
 
 std::vector<std::vector<Matcher>> ParamReader::Matchers(Refusal refusal) {
@@ -201,7 +236,7 @@ std::vector<std::vector<Matcher>> ParamReader::Matchers(Refusal refusal) {
     if (!matchers.ok()) {
       const std::string& reason = matchers.status().message();
       if (refusal == Refusal::kNamed) Fail("match[]", reason);
-      if (ok()) error_ = ApiResult::Error(ApiErrorType::kBadData, reason);
+      Refuse(reason);
       return {};
     }
     sets.push_back(std::move(matchers).value());

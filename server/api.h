@@ -101,6 +101,7 @@ void RegisterRulesApi(Api* api);     // rules, alerts, alertmanagers
 void RegisterStatusApi(Api* api);    // status/*
 void RegisterAdminApi(Api* api);     // admin/tsdb/*
 void RegisterWriteApi(Api* api);     // write
+void RegisterFeaturesApi(Api* api);  // features
 void RegisterFederateApi(Api* api);  // /federate
 
 // False, with 503 in `response`, until the store is open.
@@ -116,6 +117,9 @@ Result<int64_t> ParseApiTime(std::string_view text);
 // Seconds as a number, or a Prometheus duration.
 Result<int64_t> ParseApiDuration(std::string_view text);
 
+// As Go's strconv reads a decimal number, with its complaint: `parsing "x": invalid syntax`.
+Result<int64_t> ParseApiInteger(std::string_view text);
+
 // Reads parameters one after another; keeps the first error. Afterwards: if (!p.ok()) return
 // p.error().
 class ParamReader {
@@ -125,14 +129,21 @@ class ParamReader {
   int64_t RequiredTime(std::string_view name);
   int64_t Duration(std::string_view name, int64_t fallback);
   size_t Limit(std::string_view name = "limit");  // 0: none
+  int64_t MetadataLimit(std::string_view name);   // of entries of metadata; negative: none
+  // As Go's strconv.ParseBool; false when it is not there. `complaint` leads the error.
+  bool Switch(std::string_view name, std::string_view complaint);
   // Of match[]. Only some endpoints of Prometheus name the parameter when they refuse it.
   enum class Refusal { kPlain, kNamed };
   std::vector<std::vector<Matcher>> Matchers(Refusal refusal = Refusal::kPlain);
+  void Fail(std::string_view name, std::string_view reason);
+  // For what Prometheus refuses without naming the parameter.
+  void Refuse(std::string text) {
+    if (ok()) error_ = ApiResult::Error(ApiErrorType::kBadData, std::move(text));
+  }
   bool ok() const { return error_.error_type == ApiErrorType::kNone; }
   const ApiResult& error() const { return error_; }
 
  private:
-  void Fail(std::string_view name, std::string_view reason);
   const Request& request_;
   ApiResult error_;
 };

@@ -83,10 +83,9 @@ ApiResult Compact(const ApiContext& c, const Request&) {
 }
 
 ApiResult Snapshot(const ApiContext& c, const Request& request) {
-  const std::string_view skip = request.Param("skip_head");
-  if (!skip.empty() && skip != "true" && skip != "false") {
-    return ApiResult::BadParameter("skip_head", "unable to parse boolean");
-  }
+  ParamReader p(request);
+  p.Switch("skip_head", "unable to parse boolean");
+  if (!p.ok()) return p.error();
   const std::string name = tsdb::NewSnapshotName(*c.clock);
   const Status s = c.db->Snapshot(name);
   if (!s.ok()) return Done(s.Annotate("create snapshot"));

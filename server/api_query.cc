@@ -58,7 +58,14 @@ ApiResult QueryData(Result<query::QueryResult> result, const Request& request, s
 query::QueryOptions OptionsOf(const Request& request, ParamReader* p) {
   query::QueryOptions options;
   options.timeout_ms = p->Duration("timeout", 0);
-  options.lookback_delta_ms = p->Duration("lookback_delta", 0);
+  if (const std::string_view text = request.Param("lookback_delta"); !text.empty()) {
+    const auto lookback = ParseApiDuration(text);
+    if (lookback.ok()) {
+      options.lookback_delta_ms = *lookback;
+    } else {
+      p->Refuse("error parsing lookback delta duration: " + lookback.status().message());
+    }
+  }
   options.stop = request.stop;
   options.use_cache = !AsksFor(request, "nocache");
   options.trace = AsksFor(request, "trace");

@@ -121,6 +121,28 @@ struct RulePage {
   std::string_view from;
 };
 
+RulePage ReadPage(const Request& request, ParamReader* p) {
+  RulePage page{0, request.Param("group_next_token")};
+  const std::string_view text = request.Param("group_limit");
+  if (text.empty()) {
+    if (!page.from.empty()) {
+      p->Fail("group_next_token",
+              "group_limit needs to be present in order to paginate over the groups");
+    }
+    return page;
+  }
+  const auto limit = ParseApiInteger(text);
+  if (!limit.ok()) {
+    p->Fail("group_limit", "group_limit needs to be a valid number: strconv.ParseInt: " +
+                               limit.status().message());
+  } else if (*limit <= 0) {
+    p->Fail("group_limit", "group_limit needs to be greater than 0");
+  } else {
+    page.limit = static_cast<size_t>(*limit);
+  }
+  return page;
+}
+
 ApiResult WriteGroups(const std::vector<RuleGroupSnapshot>& groups, const RuleFilter& filter,
                       const RulePage& page) {
   ApiResult out;
@@ -148,8 +170,9 @@ ApiResult WriteGroups(const std::vector<RuleGroupSnapshot>& groups, const RuleFi
   if (!next_token.empty()) w.Key("groupNextToken").String(next_token);
   w.EndObject();
   if (!begun) {
-    return ApiResult::BadParameter("group_next_token",
-                                   "invalid group_next_token: " + QuoteGo(page.from));
+    return ApiResult::BadParameter(
+        "group_next_token",
+        "invalid group_next_token '" + std::string(page.from) + "'. were rule groups changed?");
   }
   return out;
 }
@@ -162,16 +185,12 @@ ApiResult Rules(const ApiContext& c, const Request& request) {
   filter.files = request.Params("file[]");
   filter.matcher_sets = p.Matchers();
   filter.type = request.Param("type");
-  const RulePage page{p.Limit("group_limit"), request.Param("group_next_token")};
+  filter.exclude_alerts = p.Switch("exclude_alerts", "error converting exclude_alerts");
+  const RulePage page = ReadPage(request, &p);
   if (!p.ok()) return p.error();
   if (!filter.type.empty() && filter.type != "alert" && filter.type != "record") {
     return ApiResult::BadParameter("type", "not supported value " + QuoteGo(filter.type));
   }
-  const std::string_view exclude = request.Param("exclude_alerts");
-  if (!exclude.empty() && exclude != "true" && exclude != "false") {
-    return ApiResult::BadParameter("exclude_alerts", "want true or false");
-  }
-  filter.exclude_alerts = exclude == "true";
   std::vector<RuleGroupSnapshot> groups;
   if (c.alerting) groups = c.alerting->RuleGroups();
   std::sort(groups.begin(), groups.end(), [](const auto& a, const auto& b) {

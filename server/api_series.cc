@@ -132,15 +132,15 @@ ApiResult LabelValues(const ApiContext& c, const Request& request) {
 
 ApiResult Metadata(const ApiContext& c, const Request& request) {
   ParamReader p(request);
-  const bool limited = !request.Param("limit").empty();
-  const size_t limit = p.Limit();
-  if (!p.ok()) return ApiResult::Error(ApiErrorType::kBadData, "limit must be a number");
+  const int64_t limit = p.MetadataLimit("limit");
+  p.MetadataLimit("limit_per_metric");  // there is never more than one entry
+  if (!p.ok()) return p.error();
   ApiResult out;
   JsonWriter w(&out.data);
   w.BeginObject();
-  size_t count = 0;
+  int64_t count = 0;
   for (const MetricMetadata& m : c.db->Metadata(request.Param("metric"))) {
-    if (limited && count++ >= limit) break;
+    if (limit >= 0 && count++ >= limit) break;
     w.Key(m.name).BeginArray().BeginObject().Key("type").String(MetricTypeName(m.type));
     w.Key("help").String(m.help).Key("unit").String(m.unit).EndObject().EndArray();
   }

@@ -1,4 +1,4 @@
-// /api/v1/status/{config,flags,runtimeinfo,buildinfo,tsdb,walreplay}.
+// /api/v1/status/{config,flags,runtimeinfo,buildinfo,tsdb,tsdb/blocks,walreplay}.
 #include <array>
 #include <filesystem>
 #include <thread>
@@ -69,12 +69,18 @@ void WriteCounts(JsonWriter* w, const std::vector<tsdb::NameCount>& counts) {
 }
 
 ApiResult Tsdb(const ApiContext& c, const Request& request) {
-  ParamReader p(request);
-  size_t limit = p.Limit();
-  if (!p.ok() || limit > 10'000) {
-    return ApiResult::Error(ApiErrorType::kBadData, "limit must be a positive number up to 10000");
+  size_t limit = 10;
+  if (const std::string_view text = request.Param("limit"); !text.empty()) {
+    const auto asked = ParseApiInteger(text);
+    if (!asked.ok() || *asked < 1) {
+      return ApiResult::Error(ApiErrorType::kBadData, "limit must be a positive number");
+    }
+    if (*asked > 10'000) {
+      return ApiResult::Error(ApiErrorType::kBadData, "limit must not exceed 10000");
+    }
+    limit = static_cast<size_t>(*asked);
   }
-  if (limit == 0) limit = 10;
+  ParamReader p(request);
   const int64_t growth_ms = p.Duration("growth", 3'600'000);
   if (!p.ok()) return p.error();
   const tsdb::DbStats stats = c.db->Stats();
@@ -112,6 +118,22 @@ ApiResult Tsdb(const ApiContext& c, const Request& request) {
   return out;
 }
 
+// The parts of the store as Prometheus lists its blocks.
+ApiResult Blocks(const ApiContext& c, const Request&) {
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginObject().Key("blocks").BeginArray();
+  for (const tsdb::Db::PartInfo& p : c.db->Parts()) {
+    w.BeginObject().Key("ulid").String(std::to_string(p.id));
+    w.Key("minTime").Int(p.min_ms).Key("maxTime").Int(p.max_ms);
+    w.Key("stats").BeginObject().Key("numSamples").Uint(p.samples);
+    w.Key("numSeries").Uint(p.series).Key("numBytes").Uint(p.bytes).EndObject();
+    w.Key("level").String(p.level).EndObject();
+  }
+  w.EndArray().EndObject();
+  return out;
+}
+
 // The store answers at once after a start: there is never a replay to show.
 void WalReplay(const Request&, Response* response) {
   response->content_type = "application/json";
@@ -131,6 +153,7 @@ void RegisterStatusApi(Api* api) {
   add("/status/buildinfo", BuildInfo);
   add("/status/runtimeinfo", RuntimeInfo);
   add("/status/tsdb", Tsdb);
+  add("/status/tsdb/blocks", Blocks);
   api->server()->Route("GET", "/api/v1/status/walreplay", Lane::kControl, WalReplay);
 }
 

@@ -60,9 +60,8 @@ ApiResult Targets(const ApiContext& c, const Request& request) {
 
 ApiResult TargetMetadata(const ApiContext& c, const Request& request) {
   ParamReader p(request);
-  const bool limited = !request.Param("limit").empty();
-  const size_t limit = p.Limit();
-  if (!p.ok()) return ApiResult::Error(ApiErrorType::kBadData, "limit must be a number");
+  const int64_t limit = p.MetadataLimit("limit");
+  if (!p.ok()) return p.error();
   std::vector<Matcher> matchers;
   if (const std::string_view text = request.Param("match_target"); !text.empty()) {
     auto parsed = query::ParseSelector(text);
@@ -73,12 +72,12 @@ ApiResult TargetMetadata(const ApiContext& c, const Request& request) {
   ApiResult out;
   JsonWriter w(&out.data);
   w.BeginArray();
-  size_t count = 0;
+  int64_t count = 0;
   if (c.scraper) {
     for (const scraper::TargetMetadata& m : c.scraper->Metadata()) {
       if (!MatchesAll(matchers, m.target)) continue;
       if (!metric.empty() && m.metadata.name != metric) continue;
-      if (limited && count++ >= limit) break;
+      if (limit >= 0 && count++ >= limit) break;
       WriteLabels(&w.BeginObject().Key("target"), m.target);
       if (metric.empty()) w.Key("metric").String(m.metadata.name);
       w.Key("type").String(MetricTypeName(m.metadata.type)).Key("help").String(m.metadata.help);

@@ -4,6 +4,8 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <iterator>
+#include <sstream>
 
 #include <httplib.h>
 
@@ -11,7 +13,7 @@
 #include "base/executor.h"
 #include "base/log.h"
 #include "base/mutex.h"
-#include "server/gzip.h"
+#include "server/content_coding.h"
 
 namespace deckwatch::server {
 
@@ -115,6 +117,15 @@ struct RouteEntry {
   Lane lane;
   Handler handler;
 
+  // "GET, HEAD, POST"
+  std::string Allow() const {
+    std::istringstream words(methods);
+    std::vector<std::string> sorted{std::istream_iterator<std::string>(words), {}};
+    std::sort(sorted.begin(), sorted.end());
+    std::string out;
+    for (const std::string& method : sorted) out += (out.empty() ? "" : ", ") + method;
+    return out;
+  }
   // `value`: what `*` stands for.
   bool Matches(std::string_view path, std::string* value) const {
     if (!wild) return path == pattern;
@@ -292,7 +303,11 @@ void HttpServer::Impl::Handle(const httplib::Request& in, httplib::Response& out
     request.body = std::move(j.raw->body);
   }
   if (request.Header("Content-Type").substr(0, 33) == "application/x-www-form-urlencoded") {
-    ParseParams(request.body, &request.params);
+    // Before those of the URL: the first one of a name counts, and a form's wins.
+    std::vector<std::pair<std::string, std::string>> form;
+    ParseParams(request.body, &form);
+    request.params.insert(request.params.begin(), std::make_move_iterator(form.begin()),
+                          std::make_move_iterator(form.end()));
   }
   if (!whole) {
     response.Text(
@@ -307,12 +322,15 @@ void HttpServer::Impl::Handle(const httplib::Request& in, httplib::Response& out
 
 // httplib frames the body but never holds it: that would be two copies, and its gzip is slow.
 void HttpServer::Impl::SetBody(Response&& response, httplib::Response* out) {
-  constexpr size_t kMinGzipBytes = 1024;  // what fits into a packet anyway stays as it is
+  constexpr size_t kMinCompressedBytes = 1024;  // what fits into a packet anyway stays as it is
   std::string body = std::move(response.body);
-  if (body.size() >= kMinGzipBytes &&
-      job->request->Header("Accept-Encoding").find("gzip") != std::string_view::npos) {
-    body = Gzip(body);
-    out->set_header("Content-Encoding", "gzip");
+  if (body.size() >= kMinCompressedBytes) {
+    const ContentCoding coding = ChooseCoding(job->request->Header("Accept-Encoding"));
+    out->set_header("Vary", "Accept-Encoding");
+    if (coding != ContentCoding::kIdentity) {
+      body = coding == ContentCoding::kZstd ? Zstd(body) : Gzip(body);
+      out->set_header("Content-Encoding", std::string(CodingName(coding)));
+    }
   }
   out->set_header("Content-Type", response.content_type);
   out->set_header("Content-Length", std::to_string(body.size()));
@@ -329,6 +347,7 @@ void HttpServer::Impl::Run(const Job& j, Response* response) {
     response->Text(404, "404 page not found\n");
   } else if (route->methods.find(" " + request.method + " ") == std::string::npos) {
     response->Text(405, "Method Not Allowed\n");
+    response->headers.emplace_back("Allow", route->Allow());
   } else if (!gate || gate(request, response)) {
     route->handler(request, response);
   }

@@ -111,6 +111,7 @@ void AppendQueryStats(const query::QueryStats& stats, std::string* out) {
   w.Key("execTotalTime").Double(Seconds(TotalNs(stats))).EndObject();
   w.Key("samples").BeginObject();
   w.Key("totalQueryableSamples").Uint(stats.samples_read);
+  w.Key("samplesRead").Uint(stats.samples_read);
   w.Key("peakSamples").Uint(stats.peak_samples).EndObject();
   // Ours: what the answer cost, and how much of it was kept from before.
   w.Key("series").Uint(stats.series_selected).Key("peakBytes").Uint(stats.peak_bytes);

@@ -107,7 +107,8 @@ std::vector<std::pair<uint64_t, std::string>> ExemplarRing::Rows() const {
   MutexLock lock(mutex_);
   std::vector<std::pair<uint64_t, std::string>> out;
   out.reserve(rows_.size());
-  for (const auto& [number, row] : rows_) out.emplace_back(number, RowOf(*row.series, row.exemplar));
+  for (const auto& [number, row] : rows_)
+    out.emplace_back(number, RowOf(*row.series, row.exemplar));
   return out;
 }
 

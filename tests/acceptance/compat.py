@@ -208,6 +208,23 @@ def requests():
     for kind in ({}, {'type': 'alert'}, {'type': 'record'}, {'type': 'x'}, {'rule_name[]': 'AppHot'}, {'rule_group[]': 'recorded'}, {'exclude_alerts': 'true'},
                  {'group_limit': '1'}, {'match[]': '{severity="warning"}'}):
         yield 'GET', api + 'rules', kind, {}
+    for limit in ('0', '-1', 'x', '1e3', '0x1', '1.0', '99999999999999999999'):
+        yield 'GET', api + 'labels', {**RANGE, 'limit': limit}, {}
+        yield 'GET', api + 'query', {'query': 'odd', 'time': END, 'limit': limit}, {}
+        yield 'GET', api + 'rules', {'group_limit': limit}, {}
+        if limit not in ('0', '-1'):
+            yield 'GET', api + 'metadata', {'limit': limit}, {}
+            yield 'GET', api + 'metadata', {'limit_per_metric': limit}, {}
+            yield 'GET', api + 'targets/metadata', {'limit': limit}, {}
+    yield 'GET', api + 'metadata', {'metric': 'app_untyped', 'limit': '-1'}, {}
+    yield 'GET', api + 'metadata', {'metric': 'app_untyped', 'limit_per_metric': '1'}, {}
+    for limit in ('0', '-1', 'x'):
+        yield 'GET', api + 'status/tsdb', {'limit': limit}, {}
+    for value in ('1', 'T', 'False', '0', 'x'):
+        yield 'GET', api + 'rules', {'exclude_alerts': value}, {}
+    yield 'GET', api + 'rules', {'group_next_token': 'nosuch'}, {}
+    yield 'GET', api + 'rules', {'group_next_token': 'nosuch', 'group_limit': '1'}, {}
+    yield 'GET', api + 'query', {'query': 'odd', 'time': END, 'lookback_delta': '1x'}, {}
     yield 'GET', api + 'alerts', {}, {}
     yield 'GET', api + 'alertmanagers', {}, {}
     for state in ('', 'active', 'dropped', 'any'):
@@ -222,10 +239,14 @@ def requests():
     yield 'GET', api + 'nosuch', {}, {}
     yield 'GET', '/-/healthy', {}, {}
     yield 'GET', '/-/ready', {}, {}
-    yield 'GET', '/federate', {'match[]': 'app_requests_total'}, {'Accept': 'text/plain'}
+    for selector in ('app_requests_total', '{zone="a",__name__=~"app_.+"}', 'nosuch', '{', 'up offset 5m'):
+        yield 'GET', '/federate', {'match[]': selector}, {'Accept': 'text/plain'}
+    yield 'GET', '/federate', {}, {'Accept': 'text/plain'}
     yield 'OPTIONS', api + 'query', {}, {'Origin': 'http://grafana'}
     yield 'GET', api + 'query', {'query': '1', 'time': END}, {'Origin': 'http://grafana'}
     yield 'DELETE', api + 'query', {}, {}
+    yield 'PUT', api + 'query_range', {}, {}
+    yield 'POST', api + 'query?query=1&time=1', {'query': '2', 'time': '2'}, {}  # the form's count
 
 
 def compare(ours, peer):

@@ -7,6 +7,7 @@ deckwatch_test(query_engine_test
     engine_test.cc
     query_registry_test.cc
     result_cache_test.cc
+    naive_evaluator.cc
     selector_needs_test.cc
     random_query.cc
   LIBS deckwatch_query query_test_support)

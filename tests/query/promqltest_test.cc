@@ -90,6 +90,9 @@ TEST(Script, NamesWhatDiffers) {
   EXPECT_EQ(Failures("eval instant at 1m \"a\"\n  expect string \"b\"\n"),
             "1: expected string \"b\", got \"a\"\n");
   EXPECT_EQ(Failures("eval_fail instant at 1m 1\n"), "1: expected error, got none\n");
+  // Old and new words for the same may stand together.
+  EXPECT_EQ(Failures("eval_fail instant at 1m 1\n  expect fail msg: what\n"),
+            "1: expected error, got none\n");
   EXPECT_EQ(Failures(load + "eval instant at 5m sum(m) + sum(m)\n  expect fail msg:no\n"),
             "4: expected error, got none\n");
 }
@@ -239,7 +242,7 @@ eval instant at 20m timestamp(m @ 600 offset -5m)
 class AcceptanceScript : public testing::TestWithParam<const char*> {};
 
 TEST_P(AcceptanceScript, Passes) {
-  std::ifstream in(std::string(TEST_DATA_DIR "/query/promqltest/") + GetParam() + ".test");
+  std::ifstream in(std::string(TEST_DATA_DIR "/query/") + GetParam() + ".test");
   std::stringstream text;
   text << in.rdbuf();
   const ScriptReport report = RunText(text.str());
@@ -250,9 +253,13 @@ TEST_P(AcceptanceScript, Passes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Prometheus, AcceptanceScript,
-                         testing::Values("literals", "trig_functions", "limit",
-                                         "duration_expression", "fill-modifier",
-                                         "start_timestamps"));
+                         testing::Values("promqltest/literals", "promqltest/trig_functions",
+                                         "promqltest/limit", "promqltest/duration_expression",
+                                         "promqltest/fill-modifier",
+                                         "promqltest/start_timestamps"));
+INSTANTIATE_TEST_SUITE_P(Own, AcceptanceScript,
+                         testing::Values("scripts/aggregation", "scripts/info", "scripts/matching",
+                                         "scripts/names", "scripts/native", "scripts/time"));
 
 }  // namespace
 }  // namespace deckwatch::query

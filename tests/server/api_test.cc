@@ -9,6 +9,8 @@
 
 #include "base/executor.h"
 #include "base/http_client.h"
+#include "query/functions.h"
+#include "server/metric_family.h"
 #include "server/remote_write.h"
 #include "server/text_page.h"
 #include "tests/server/write_request_builder.h"
@@ -248,6 +250,21 @@ TEST_F(ApiTest, NamesErrorsAsPrometheusDoes) {
             "400 bad_data: invalid parameter \"timeout\": cannot parse \"x\" to a valid duration");
   EXPECT_EQ(Error("/api/v1/query?query=m&limit=-1"),
             "400 bad_data: invalid parameter \"limit\": limit must be non-negative");
+  for (const auto& [limit, why] : {std::pair("1e3", "invalid syntax"),
+                                   {"0x1", "invalid syntax"},
+                                   {"1.0", "invalid syntax"},
+                                   {"%2B-1", "invalid syntax"},
+                                   {"99999999999999999999", "value out of range"}}) {
+    EXPECT_THAT(Error(std::string("/api/v1/labels?limit=") + limit), HasSubstr(why)) << limit;
+  }
+  EXPECT_EQ(Error("/api/v1/query?query=m&lookback_delta=1x"),
+            "400 bad_data: error parsing lookback delta duration: cannot parse \"1x\" to a valid "
+            "duration");
+  EXPECT_EQ(Error("/api/v1/metadata?limit=1x"), "400 bad_data: limit must be a number");
+  EXPECT_EQ(Error("/api/v1/metadata?limit_per_metric=x"),
+            "400 bad_data: limit_per_metric must be a number");
+  EXPECT_EQ(Error("/api/v1/targets/metadata?limit=x"), "400 bad_data: limit must be a number");
+  EXPECT_EQ(Error("/api/v1/status/tsdb?limit=0"), "400 bad_data: limit must be a positive number");
   EXPECT_EQ(Error("/api/v1/query?query=m%2Bon(job)m").substr(0, 13), "422 execution");
   EXPECT_EQ(Error("/api/v1/series"), "400 bad_data: no match[] parameter provided");
   EXPECT_EQ(
@@ -260,6 +277,22 @@ TEST_F(ApiTest, NamesErrorsAsPrometheusDoes) {
   }
   EXPECT_EQ(Error("/api/v1/rules?type=x"),
             "400 bad_data: invalid parameter \"type\": not supported value \"x\"");
+  EXPECT_EQ(Error("/api/v1/rules?exclude_alerts=x"),
+            "400 bad_data: invalid parameter \"exclude_alerts\": error converting exclude_alerts: "
+            "strconv.ParseBool: parsing \"x\": invalid syntax");
+  EXPECT_EQ(Data("/api/v1/rules?exclude_alerts=T"), R"({"groups":[]})");
+  EXPECT_EQ(Error("/api/v1/rules?group_limit=x"),
+            "400 bad_data: invalid parameter \"group_limit\": group_limit needs to be a valid "
+            "number: strconv.ParseInt: parsing \"x\": invalid syntax");
+  EXPECT_EQ(Error("/api/v1/rules?group_limit=0"),
+            "400 bad_data: invalid parameter \"group_limit\": group_limit needs to be greater than "
+            "0");
+  EXPECT_EQ(Error("/api/v1/rules?group_next_token=x"),
+            "400 bad_data: invalid parameter \"group_next_token\": group_limit needs to be present "
+            "in order to paginate over the groups");
+  EXPECT_EQ(Error("/api/v1/rules?group_limit=1&group_next_token=x"),
+            "400 bad_data: invalid parameter \"group_next_token\": invalid group_next_token 'x'. "
+            "were rule groups changed?");
 }
 
 TEST_F(ApiTest, CutsToTheLimitWithAWarning) {
@@ -281,6 +314,7 @@ TEST_F(ApiTest, ListsSeriesLabelsAndMetadata) {
   EXPECT_EQ(Data("/api/v1/label/nope/values"), "[]");
   EXPECT_EQ(Data("/api/v1/metadata"), R"({"m":[{"type":"gauge","help":"Help of m.","unit":""}]})");
   EXPECT_EQ(Data("/api/v1/metadata?limit=0"), "{}");
+  EXPECT_THAT(Data("/api/v1/metadata?limit=-1"), HasSubstr("Help of m."));
 }
 
 TEST_F(ApiTest, FormatsAndParsesQueries) {
@@ -308,6 +342,29 @@ TEST_F(ApiTest, TellsItsStatus) {
   EXPECT_EQ(growth["seriesCountByMetricName"].AsArray()[0]["name"].AsString(), "m");
   EXPECT_THAT(Error("/api/v1/status/tsdb?limit=10001"), HasSubstr("400 bad_data"));
   EXPECT_THAT(Error("/api/v1/status/tsdb?growth=x"), HasSubstr("400 bad_data"));
+  EXPECT_EQ(Data("/api/v1/status/tsdb/blocks"), R"({"blocks":[]})");
+  context_.enable_admin = true;
+  ASSERT_EQ(Post("/api/v1/admin/tsdb/compact", "", "").status, 204);
+  const Json part = (*Json::Parse(Data("/api/v1/status/tsdb/blocks")))["blocks"].AsArray().at(0);
+  EXPECT_EQ(part["stats"]["numSeries"].AsInt(), 3);
+  EXPECT_EQ(part["stats"]["numSamples"].AsInt(), 15);
+}
+
+TEST_F(ApiTest, ListsItsFeatures) {
+  context_.enable_admin = true;
+  const Json all = *Json::Parse(Data("/api/v1/features"));
+  EXPECT_EQ(all["promql_functions"].AsObject().size(), query::AllFunctions().size());
+  EXPECT_TRUE(all["promql_functions"]["info"].AsBool());
+  EXPECT_EQ(all["promql_operators"].AsObject().size(), 35u);
+  for (const char* op : {"!~", "@", "</", "atan2", "unless", "sum", "limit_ratio"}) {
+    EXPECT_TRUE(all["promql_operators"][op].AsBool()) << op;
+  }
+  EXPECT_TRUE(all["promql"]["delayed_name_removal"].AsBool());
+  EXPECT_FALSE(all["promql"]["use_start_timestamps"].AsBool());
+  EXPECT_TRUE(all["api"]["admin"].AsBool());
+  EXPECT_FALSE(all["api"]["lifecycle"].AsBool());
+  EXPECT_TRUE(all["service_discovery_providers"]["kubernetes"].AsBool());
+  EXPECT_EQ(all["templating_functions"].AsObject().size(), 29u);
 }
 
 TEST_F(ApiTest, FederatesTheNewestSamples) {
@@ -317,6 +374,32 @@ TEST_F(ApiTest, FederatesTheNewestSamples) {
             "m{instance=\"b\",job=\"j\",site=\"x\"} 8 1700000000000\n");
   clock_.AdvanceMs(301'000);
   EXPECT_EQ(Get("/federate?match[]=m").body, "");
+}
+
+TEST_F(ApiTest, FederatesNativeHistogramsInProtobufAlone) {
+  WriteRequestBuilder b;
+  b.RawSeries(WriteRequestBuilder::Label("__name__", "h") +
+              WriteRequestBuilder::EmptyHistogram(kNow));
+  ASSERT_EQ(Post("/api/v1/write", b.Compressed(), "application/x-protobuf").status, 204);
+  const std::string protobuf =
+      "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+  const auto ask = [&](const std::string& accept) {
+    HttpRequest request;
+    request.url = url_ + "/federate?match[]=%7B%7D";
+    request.headers = {{"Accept", accept}};
+    return Do(request);
+  };
+  for (const std::string& accept :
+       {std::string("text/plain"), std::string("*/*"), protobuf + ";q=0.1,text/plain;q=0.5"}) {
+    const HttpResponse text = ask(accept);
+    EXPECT_EQ(text.Header("Content-Type"), kPageContentType) << accept;
+    EXPECT_THAT(text.body, HasSubstr("m{instance=\"c\",job=\"j\",site=\"x\"} 2 1700000000000\n"));
+    EXPECT_THAT(text.body, Not(HasSubstr("h{")));
+  }
+  const HttpResponse packed = ask(protobuf + ";q=0.7,text/plain;version=0.0.4;q=0.3,*/*;q=0.1");
+  EXPECT_EQ(packed.Header("Content-Type"), kMetricFamilyContentType);
+  EXPECT_EQ(packed.body.substr(1, 3), std::string("\x0a\x01h"));
+  EXPECT_THAT(packed.body, HasSubstr(std::string("\x0a\x01m\x18\x03")));
 }
 
 TEST_F(ApiTest, AnswersRemoteWriteWithPrometheusCodes) {

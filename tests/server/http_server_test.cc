@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "base/http_client.h"
+#include "server/content_coding.h"
 
 namespace deckwatch::server {
 namespace {
@@ -58,20 +60,6 @@ class RawClient {
   bool ended_ = false;
 };
 
-std::string Gzip(const std::string& text) {
-  z_stream z{};
-  deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&z, text.size()), '\0');
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  z.avail_in = static_cast<uInt>(text.size());
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = static_cast<uInt>(out.size());
-  deflate(&z, Z_FINISH);
-  out.resize(z.total_out);
-  deflateEnd(&z);
-  return out;
-}
-
 std::string Gunzip(const std::string& packed) {
   z_stream z{};
   inflateInit2(&z, 15 + 16);
@@ -84,6 +72,30 @@ std::string Gunzip(const std::string& packed) {
   out.resize(z.total_out);
   inflateEnd(&z);
   return out;
+}
+
+std::string UnpackZstd(const std::string& packed) {
+  std::string out(1 << 20, '\0');
+  const size_t size = ZSTD_decompress(out.data(), out.size(), packed.data(), packed.size());
+  EXPECT_FALSE(ZSTD_isError(size));
+  out.resize(size);
+  return out;
+}
+
+TEST(ContentCoding, IsWhatTheClientPrefers) {
+  const auto choose = [](std::string_view accept) { return CodingName(ChooseCoding(accept)); };
+  EXPECT_EQ(choose(""), "identity");
+  EXPECT_EQ(choose("br, deflate"), "identity");
+  EXPECT_EQ(choose("gzip"), "gzip");
+  EXPECT_EQ(choose("br;q=1.0, GZIP ;q=0.8"), "gzip");
+  EXPECT_EQ(choose("gzip, deflate, br, zstd"), "zstd");
+  EXPECT_EQ(choose("zstd;q=0.5, gzip;q=0.9"), "gzip");
+  EXPECT_EQ(choose("gzip;q=0, zstd; q=0.001"), "zstd");
+  EXPECT_EQ(choose("gzip;q=0"), "identity");
+  EXPECT_EQ(choose("gzip;q=x"), "identity");
+  EXPECT_EQ(choose("*"), "zstd");
+  EXPECT_EQ(choose("zstd;q=0, *"), "gzip");
+  EXPECT_EQ(choose("identity, *;q=0"), "identity");
 }
 
 class HttpServerTest : public testing::Test {
@@ -144,7 +156,9 @@ TEST_F(HttpServerTest, RoutesByPathAndMethod) {
   EXPECT_EQ(Get("/label/a%20b/values").body, "a b");
   EXPECT_EQ(Get("/label/a/b/values").status, 404);
   EXPECT_EQ(Get("/nope").status, 404);
-  EXPECT_EQ(Do(Ask("POST", "/hello")).status, 405);
+  const HttpResponse refused = Do(Ask("POST", "/hello"));
+  EXPECT_EQ(refused.status, 405);
+  EXPECT_EQ(refused.Header("Allow"), "GET, HEAD");
   EXPECT_EQ(Do(Ask("HEAD", "/hello")).status, 200);
 }
 
@@ -153,7 +167,7 @@ TEST_F(HttpServerTest, ReadsFormsOfAnySizeWithinTheLimit) {
   HttpRequest form = Ask("POST", "/echo?a=1");
   form.body = "b=2+3&c=" + big;
   form.content_type = "application/x-www-form-urlencoded";
-  EXPECT_NE(Do(form).body.find("|a=1|b=2 3|c=" + big), std::string::npos);
+  EXPECT_NE(Do(form).body.find("|b=2 3|c=" + big + "|a=1"), std::string::npos);
 }
 
 TEST_F(HttpServerTest, InflatesBodiesUpToTheLimit) {
@@ -166,20 +180,29 @@ TEST_F(HttpServerTest, InflatesBodiesUpToTheLimit) {
 }
 
 TEST_F(HttpServerTest, CompressesLargeAnswersWhenAsked) {
-  const auto ask = [&](const std::string& who) {
+  const auto ask = [&](const std::string& who, const std::string& accept) {
     const std::string answer = Raw("GET /hello?who=" + who +
                                    " HTTP/1.1\r\nConnection: close\r\n"
-                                   "Accept-Encoding: br, gzip\r\n\r\n");
+                                   "Accept-Encoding: " +
+                                   accept + "\r\n\r\n");
     const size_t body = answer.find("\r\n\r\n") + 4;
     return std::pair(answer.substr(0, body), answer.substr(body));
   };
   const std::string who(5000, 'x');
-  const auto [head, body] = ask(who);
-  EXPECT_NE(head.find("Content-Encoding: gzip\r\n"), std::string::npos);
-  EXPECT_NE(head.find("Content-Length: " + std::to_string(body.size()) + "\r\n"),
-            std::string::npos);
-  EXPECT_EQ(Gunzip(body), "hello " + who);
-  EXPECT_EQ(ask("x").first.find("Content-Encoding"), std::string::npos);
+  const auto is_packed = [](const auto& answer, const std::string& coding) {
+    const auto& [head, body] = answer;
+    EXPECT_NE(head.find("Content-Encoding: " + coding + "\r\n"), std::string::npos);
+    EXPECT_NE(head.find("Content-Length: " + std::to_string(body.size()) + "\r\n"),
+              std::string::npos);
+    EXPECT_NE(head.find("Vary: Accept-Encoding\r\n"), std::string::npos);
+  };
+  const auto gzip = ask(who, "br, gzip"), zstd = ask(who, "gzip, zstd");
+  is_packed(gzip, "gzip");
+  EXPECT_EQ(Gunzip(gzip.second), "hello " + who);
+  is_packed(zstd, "zstd");
+  EXPECT_EQ(UnpackZstd(zstd.second), "hello " + who);
+  EXPECT_EQ(ask(who, "gzip;q=0").second, "hello " + who);
+  EXPECT_EQ(ask("x", "gzip, zstd").first.find("Content-Encoding"), std::string::npos);
 }
 
 TEST_F(HttpServerTest, SendsLargeAnswersWhole) {
