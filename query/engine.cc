@@ -177,7 +177,8 @@ class Run {
       default: break;
     }
     TRY_ASSIGN(StepVector v, evaluator.Vector(expr, steps));
-    TRY(FinishNames(&v));
+    // The series of one selector keep their names and differ.
+    if (Unwrap(expr).kind != NodeKind::kVectorSelector) TRY(FinishNames(&v));
     out->series = ToSeries(std::move(v), steps);
     if (ctx.step_ms > 0) {
       out->type = ValueType::kMatrix;
