@@ -35,28 +35,38 @@ std::jthread StartThread(const std::string& name, std::function<void(std::stop_t
       });
 }
 
+// Idle threads wait in a stack, so that the one that worked last works next: its stack, its arena
+// of the allocator and its part of the caches are warm, and the others stay out of memory until
+// there is work for them.
 struct ThreadPool::Impl {
+  struct Worker {
+    CondVar wake;
+    bool called = false;  // guarded by the mutex of the pool
+    std::jthread thread;
+  };
   Mutex mutex;
-  CondVar wake;
   std::deque<std::function<void()>> queue GUARDED_BY(mutex);
+  std::vector<Worker*> idle GUARDED_BY(mutex);  // the last one waits for the shortest time
   size_t max_queue = 0;
-  std::vector<std::jthread> threads;
+  std::vector<std::unique_ptr<Worker>> workers;
 
-  void Run(std::stop_token stop) {
-    for (;;) {
-      std::function<void()> task;
-      {
-        MutexLock lock(mutex);
-        wake.WaitFor(mutex, stop, 3'600'000, [this]() REQUIRES(mutex) { return !queue.empty(); });
-        if (queue.empty()) {
-          if (stop.stop_requested()) return;
-          continue;
-        }
-        task = std::move(queue.front());
-        queue.pop_front();
-      }
-      task();
+  // False: the pool ends, and nothing is left to be done.
+  bool Next(std::stop_token stop, Worker* self, std::function<void()>* task) {
+    MutexLock lock(mutex);
+    while (queue.empty()) {
+      if (stop.stop_requested()) return false;
+      self->called = false;
+      idle.push_back(self);
+      self->wake.WaitFor(mutex, stop, 3'600'000,
+                         [this, self]() REQUIRES(mutex) { return self->called; });
+      if (!self->called) std::erase(idle, self);
     }
+    *task = std::move(queue.front());
+    queue.pop_front();
+    return true;
+  }
+  void Run(std::stop_token stop, Worker* self) {
+    for (std::function<void()> task; Next(stop, self, &task); task = nullptr) task();
   }
 };
 
@@ -64,23 +74,31 @@ ThreadPool::ThreadPool(const std::string& name, int threads, size_t max_queue, P
     : impl_(std::make_unique<Impl>()) {
   impl_->max_queue = max_queue;
   for (int i = 0; i < threads; ++i) {
-    impl_->threads.push_back(StartThread(
-        name, [impl = impl_.get()](std::stop_token stop) { impl->Run(stop); }, priority));
+    impl_->workers.push_back(std::make_unique<Impl::Worker>());
+    Impl::Worker* const worker = impl_->workers.back().get();
+    worker->thread = StartThread(
+        name, [impl = impl_.get(), worker](std::stop_token stop) { impl->Run(stop, worker); },
+        priority);
   }
 }
 
 ThreadPool::~ThreadPool() {
-  for (auto& t : impl_->threads) t.request_stop();
-  impl_->threads.clear();
+  for (auto& worker : impl_->workers) worker->thread.request_stop();
+  impl_->workers.clear();
 }
 
 bool ThreadPool::TrySubmit(std::function<void()> task) {
+  Impl::Worker* worker = nullptr;
   {
     MutexLock lock(impl_->mutex);
     if (impl_->queue.size() >= impl_->max_queue) return false;
     impl_->queue.push_back(std::move(task));
+    if (impl_->idle.empty()) return true;
+    worker = impl_->idle.back();
+    impl_->idle.pop_back();
+    worker->called = true;
   }
-  impl_->wake.NotifyOne();
+  worker->wake.NotifyOne();
   return true;
 }
 
@@ -98,7 +116,7 @@ void ThreadPool::ParallelFor(size_t n, const std::function<void(size_t)>& f) {
       if (s.done.fetch_add(1) + 1 == n) s.done.notify_all();
     }
   };
-  const size_t helpers = std::min(n > 0 ? n - 1 : 0, impl_->threads.size());
+  const size_t helpers = std::min(n > 0 ? n - 1 : 0, impl_->workers.size());
   for (size_t h = 0; h < helpers; ++h) {
     if (!TrySubmit([shared, work, body = &f] { work(*shared, *body); })) break;
   }
@@ -107,7 +125,7 @@ void ThreadPool::ParallelFor(size_t n, const std::function<void(size_t)>& f) {
 }
 
 int ThreadPool::threads() const {
-  return static_cast<int>(impl_->threads.size());
+  return static_cast<int>(impl_->workers.size());
 }
 
 }  // namespace deckwatch

@@ -1,7 +1,10 @@
 #include "base/executor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <future>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -34,6 +37,42 @@ TEST(Executor, AllThreadsOfAPoolHaveItsPriority) {
   std::promise<int> niceness;
   ASSERT_TRUE(pool.TrySubmit([&] { niceness.set_value(Niceness()); }));
   EXPECT_EQ(niceness.get_future().get(), std::min(Niceness() + 10, 19));
+}
+
+TEST(Executor, APoolRunsAllThatItTook) {
+  constexpr int kSubmitters = 4, kEach = 2'000;
+  std::atomic<int> ran{0};
+  {
+    ThreadPool pool("many", 3, kSubmitters * kEach);
+    std::vector<std::jthread> submitters;
+    for (int i = 0; i < kSubmitters; ++i) {
+      submitters.push_back(StartThread("submit", [&](const std::stop_token&) {
+        for (int k = 0; k < kEach; ++k) ASSERT_TRUE(pool.TrySubmit([&] { ++ran; }));
+      }));
+    }
+    submitters.clear();
+    std::atomic<size_t> sum{0};
+    pool.ParallelFor(100, [&](size_t i) {
+      pool.ParallelFor(3, [&](size_t k) { sum += i * k; });  // nested
+    });
+    EXPECT_EQ(sum, 4950u * 3);
+  }
+  EXPECT_EQ(ran, kSubmitters * kEach);
+}
+
+TEST(Executor, AFullQueueTakesNothing) {
+  std::promise<void> go;
+  std::shared_future<void> gone = go.get_future().share();
+  ThreadPool pool("full", 1, 1);
+  std::promise<void> started;
+  ASSERT_TRUE(pool.TrySubmit([&started, gone] {
+    started.set_value();
+    gone.wait();
+  }));
+  started.get_future().wait();
+  EXPECT_TRUE(pool.TrySubmit([] {}));
+  EXPECT_FALSE(pool.TrySubmit([] {}));
+  go.set_value();
 }
 
 }  // namespace
