@@ -4,15 +4,16 @@
 usage: scan.py END WINDOW NAME=URL=PID…     END: Unix seconds, where the data ends; WINDOW: "9h"
 Runs count(F({job=~".+"}[WINDOW])) ten times on each server in turn, every time a second earlier so that nobody answers from a
 cache, and divides the samples in the window (counted name by name on the first server) by the CPU time of the server's process.
-F is count_over_time, for which all of them look at every sample, and last_over_time, for which Deckwatch reads only the newest
-sample of most series: of that, the figure tells how fast the question is answered, not how fast samples are read. Prometheus refuses
-the first, as it drops the names: it is left out there. Every server must count the same series to 1 %: VictoriaMetrics drops those
-that hold NaN only. The first one named is what the others are compared with.
+F is sum_over_time, for which all of them look at every sample; count_over_time, for which Deckwatch reads times and stale markers
+only; and last_over_time, for which it reads only the newest sample of most series: of these two, the figure tells how fast the
+question is answered, not how fast samples are read. Prometheus refuses the first two, as they drop the names: it is left out there.
+Every server must count the same series to 1 %: VictoriaMetrics drops those that hold NaN only. The first one named is what the others
+are compared with.
 """
 import json, os, sys, urllib.error, urllib.parse, urllib.request
 
 RUNS = 10
-FUNCTIONS = 'count_over_time', 'last_over_time'
+FUNCTIONS = 'sum_over_time', 'count_over_time', 'last_over_time'
 
 
 def ask(url, path, **params):
