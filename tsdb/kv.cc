@@ -305,6 +305,17 @@ Status Kv::Reopen(OnDamage on_damage) {
   return s;
 }
 
+Status Kv::AllowCompaction() {
+  const Inside inside(impl_->database);
+  if (failed()) return Closed(impl_->path);
+  std::vector<rocksdb::ColumnFamilyHandle*> small;
+  for (const FamilyPtr& f : Families()) {
+    const bool is_small = impl_->kind_of(f->name) == FamilyKind::kSmall;
+    if (is_small && f->handle != nullptr) small.push_back(f->handle);
+  }
+  return FromRocks(inside.db()->EnableAutoCompaction(small)).Annotate("open " + impl_->path);
+}
+
 bool Kv::failed() const {
   return impl_->database->failed;
 }

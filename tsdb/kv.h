@@ -132,6 +132,10 @@ class Kv {
   // Unavailable from then on. Waits for iterators and values to go, and others wait for it; on
   // error everything answers Unavailable until the next try.
   Status Reopen(OnDamage on_damage);
+  // Lets RocksDB compact the small families that were there when the database was opened; new ones
+  // it may. To be called when they are known to be sound: a compaction that meets damage makes all
+  // writes fail. Holds until Reopen.
+  Status AllowCompaction();
   // How many writes the log had safely and had no more at Open: puts and deletes, the last ones.
   uint64_t lost_writes() const;
   // The time of the oldest sample that only the log may have had then; INT64_MIN: not known,

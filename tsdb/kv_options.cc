@@ -218,7 +218,7 @@ Result<OpenedDatabase> OpenRocks(const std::string& path,
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : names) {
     descriptors.emplace_back(name, FamilyOptions(kind_of(name), cache));
-    descriptors.back().options.disable_auto_compactions |= on_damage == OnDamage::kOpen;
+    descriptors.back().options.disable_auto_compactions = true;  // Kv::AllowCompaction
   }
   rocksdb::DB* raw = nullptr;
   log_read_failed = false;

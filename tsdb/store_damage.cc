@@ -255,7 +255,6 @@ Status Store::LoseEndOfLog() {
 // lost, and the damaged files of the head can go.
 Status Store::HealHead() {
   MutexLock turn(maintenance_turn_);
-  TRY(head_->Reopen(OnDamage::kOpen));  // a compaction that meets the damage would fail all writes
   const ViewPtr v = view();
   int64_t min_ms = INT64_MAX, max_ms = INT64_MIN;
   for (const WindowPtr& w : v->windows) {

@@ -129,6 +129,7 @@ Status Store::Start() {
   }
   MarkGrowth();
   if (head_is_damaged_ || head_is_new_ || registry_is_damaged_ || meta_.damaged()) TRY(HealHead());
+  TRY(head_->AllowCompaction());
   const ViewPtr v = view();
   LogInfo("store is open", {{"path", options_.path},
                             {"series", index_.size()},

@@ -40,6 +40,7 @@ Status Store::Recover() {
     TRY(HealTwins());
     TRY(RestoreMeta());
     TRY(RestoreRegistry());
+    TRY(head_->AllowCompaction());
   }
   TRY(DropOrphans());
   if (head_too) {

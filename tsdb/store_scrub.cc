@@ -56,9 +56,13 @@ Status Store::FinishScrubRound() {
   return MendSuspects();
 }
 
+// The head first: until it is sound, a compaction may meet what is damaged and make writes fail.
 Status Store::Repair(const std::function<void(double)>& progress) {
   MutexLock turn(maintenance_turn_);
-  TRY(CheckUsable());
+  const Status head = head_->VerifyChecksums();
+  if (head.code() == StatusCode::kCorruption) Fail("a file of the head is damaged", head);
+  TRY(Recover());
+  if (head.code() == StatusCode::kCorruption) TRY(SealWindows(SealMode::kAll));
   const ViewPtr v = view();
   double done = 0;
   const double total = static_cast<double>(std::max<uint64_t>(1, PartBytes(*v)));
@@ -70,12 +74,6 @@ Status Store::Repair(const std::function<void(double)>& progress) {
     }
     TRY(MendSuspects());
     done += static_cast<double>(part->meta().value_bytes + part->meta().index_bytes);
-  }
-  const Status head = head_->VerifyChecksums();
-  if (head.code() == StatusCode::kCorruption) {
-    Fail("a file of the head is damaged", head);
-    TRY(Recover());
-    TRY(SealWindows(SealMode::kAll));
   }
   KvBatch losses;
   SaveLosses(&losses);
