@@ -69,6 +69,7 @@ query::QueryOptions OptionsOf(const Request& request, ParamReader* p) {
   options.stop = request.stop;
   options.use_cache = !AsksFor(request, "nocache");
   options.trace = AsksFor(request, "trace");
+  options.per_step_stats = request.Param("stats") == "all";
   options.origin = {request.peer, request.method, request.path, "", ""};
   return options;
 }

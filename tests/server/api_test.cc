@@ -157,8 +157,10 @@ TEST_F(ApiTest, AnswersRangeQueriesByGetAndByPost) {
 }
 
 TEST_F(ApiTest, GivesStatsWhenAsked) {
-  EXPECT_THAT(Data("/api/v1/query?query=m&stats=all"),
-              HasSubstr(R"("samples":{"totalQueryableSamples":)"));
+  const std::string some = Data("/api/v1/query?query=m&stats=1&time=1700000000");
+  EXPECT_THAT(some, HasSubstr(R"("samples":{"totalQueryableSamples":3,"samplesRead":3,)"));
+  const std::string all = Data("/api/v1/query?query=m&stats=all&time=1700000000.5");
+  EXPECT_THAT(all, HasSubstr(R"("totalQueryableSamplesPerStep":[[1700000000.5,3]],)"));
   EXPECT_THAT(Data("/api/v1/query?query=m"), Not(HasSubstr("stats")));
 }
 
