@@ -27,7 +27,7 @@ Budget::Limits LimitsOf(const EngineOptions& engine, const QueryOptions& query) 
   limits.max_bytes =
       engine.max_bytes_per_query > 0 ? engine.max_bytes_per_query : MachineBytes() / 4;
   limits.timeout_ms =
-      query.timeout_ms > 0 ? std::min(query.timeout_ms, engine.timeout_ms) : engine.timeout_ms;
+      query.timeout_ms != 0 ? std::min(query.timeout_ms, engine.timeout_ms) : engine.timeout_ms;
   limits.stop = query.stop;
   return limits;
 }

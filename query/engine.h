@@ -64,7 +64,7 @@ struct EngineOptions {
 
 struct QueryOptions {
   int64_t lookback_delta_ms = 0;  // 0: the engine's
-  int64_t timeout_ms = 0;         // 0: the engine's; a larger one is cut to the engine's
+  int64_t timeout_ms = 0;  // 0: the engine's, to which a larger one is cut; negative: over at once
   std::stop_token stop;    // the caller went away: Cancelled soon after
   bool trace = false;      // fill QueryResult::trace
   bool per_step_stats = false;  // fill QueryStats::queryable_per_step
