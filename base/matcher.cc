@@ -19,7 +19,7 @@ Result<Matcher> Matcher::Create(MatchType type, std::string name, std::string va
   m.type_ = type;
   m.name_ = std::move(name);
   if (type == MatchType::kRegex || type == MatchType::kNotRegex) {
-    TRY_ASSIGN(m.regex_, Regex::Compile(value));
+    TRY_ASSIGN(m.regex_, Regex::CompileMatcher(value));
   }
   m.value_ = std::move(value);
   return m;

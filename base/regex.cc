@@ -5,6 +5,8 @@
 
 #include <re2/re2.h>
 
+#include "base/labels.h"
+
 namespace deckwatch {
 
 struct Regex::Program {
@@ -103,8 +105,18 @@ std::string LiteralPrefix(std::string_view p) {
   return p.find('|') == std::string_view::npos ? out : std::string();
 }
 
+std::string FromInvalidByte(const std::string& text) {
+  size_t valid = 0;
+  for (size_t n = 1; n <= text.size(); ++n) {
+    if (IsValidUtf8(std::string_view(text).substr(valid, n - valid))) valid = n;
+    if (n - valid >= 4) break;  // no character is longer
+  }
+  return text.substr(valid);
+}
+
 // The reason in the words of Go's regexp/syntax, which Prometheus's users know.
 std::string Reason(const re2::RE2& re) {
+  std::string argument = re.error_arg();
   const char* what = "internal error";
   switch (re.error_code()) {
     case re2::RE2::ErrorBadEscape: what = "invalid escape sequence"; break;
@@ -118,23 +130,37 @@ std::string Reason(const re2::RE2& re) {
     case re2::RE2::ErrorRepeatSize: what = "invalid repeat count"; break;
     case re2::RE2::ErrorRepeatOp: what = "invalid nested repetition operator"; break;
     case re2::RE2::ErrorBadPerlOp: what = "invalid or unsupported Perl syntax"; break;
-    case re2::RE2::ErrorBadUTF8: what = "invalid UTF-8"; break;
+    case re2::RE2::ErrorBadUTF8:
+      what = "invalid UTF-8";
+      argument = FromInvalidByte(re.pattern());
+      break;
     case re2::RE2::ErrorBadNamedCapture: what = "invalid named capture"; break;
     case re2::RE2::ErrorPatternTooLarge: what = "expression too large"; break;
     default: break;
   }
-  return std::string("error parsing regexp: ") + what + ": `" + re.error_arg() + "`";
+  return std::string("error parsing regexp: ") + what + ": `" + argument + "`";
 }
 
 }  // namespace
 
 Result<Regex> Regex::Compile(std::string_view pattern) {
+  return Compile(pattern, false);
+}
+
+Result<Regex> Regex::CompileMatcher(std::string_view pattern) {
+  const bool plain =
+      std::all_of(pattern.begin(), pattern.end(), [](char c) { return c == '|' || !IsMeta(c); });
+  return Compile(pattern, plain && !IsValidUtf8(pattern));
+}
+
+Result<Regex> Regex::Compile(std::string_view pattern, bool as_bytes) {
   auto program = std::make_shared<Program>();
   program->pattern = pattern;
   re2::RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(kMaxProgramBytes);
   options.set_dot_nl(true);
+  if (as_bytes) options.set_encoding(re2::RE2::Options::EncodingLatin1);
   program->anchored =
       std::make_unique<re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
   if (!program->anchored->ok()) {

@@ -18,6 +18,10 @@ class Regex {
   // MB are refused.
   static Result<Regex> Compile(std::string_view pattern);
 
+  // As Compile, but takes an alternation of plain literals whatever its bytes, as Prometheus's
+  // matchers do: it is compared, not parsed.
+  static Result<Regex> CompileMatcher(std::string_view pattern);
+
   bool FullMatch(std::string_view text) const;
 
   // Replaces the whole match of `text` by `replacement` ($1, ${1}, ${name}, $$), or returns false
@@ -41,6 +45,8 @@ class Regex {
 
  private:
   struct Program;
+  static Result<Regex> Compile(std::string_view pattern, bool as_bytes);
+
   std::shared_ptr<const Program> program_;
 };
 

@@ -56,6 +56,13 @@ class Lender {
     return Loan(this, make_());
   }
 
+  // Calls `f` with each one that was made, when all are given back.
+  template <typename F>
+  void ForEach(F f) EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    for (const std::unique_ptr<T>& item : free_) f(*item);
+  }
+
  private:
   void GiveBack(std::unique_ptr<T> item) EXCLUDES(mutex_) {
     MutexLock lock(mutex_);

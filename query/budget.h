@@ -25,6 +25,7 @@ class Charge {
   void Release();
   // Takes over what `other` holds of the same budget.
   void Absorb(Charge&& other);
+  uint64_t samples() const { return samples_; }
 
  private:
   friend class Budget;

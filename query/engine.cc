@@ -27,7 +27,7 @@ Budget::Limits LimitsOf(const EngineOptions& engine, const QueryOptions& query) 
   limits.max_bytes =
       engine.max_bytes_per_query > 0 ? engine.max_bytes_per_query : MachineBytes() / 4;
   limits.timeout_ms =
-      query.timeout_ms > 0 ? std::min(query.timeout_ms, engine.timeout_ms) : engine.timeout_ms;
+      query.timeout_ms != 0 ? std::min(query.timeout_ms, engine.timeout_ms) : engine.timeout_ms;
   limits.stop = query.stop;
   return limits;
 }
@@ -101,6 +101,9 @@ class Run {
     }
     const StepRange steps =
         step_ms > 0 ? StepRange{start_ms, end_ms, step_ms} : StepRange::Instant(start_ms);
+    if (query_.per_step_stats) {
+      for (size_t i = 0; i < steps.size(); ++i) per_step_.emplace_back(steps.At(i), 0);
+    }
     CachedQuery cached(cache_, storage, text_, *expr, steps, step_ms, lookback_ms_);
     Result<QueryResult> result = Answer(storage, *expr, steps, step_ms, &cached);
     const QueryStats stats = Stats(steps, cached);
@@ -130,7 +133,7 @@ class Run {
       TRY_ASSIGN(const std::unique_ptr<Querier> querier, storage.NewQuerier());
       QueryContext ctx{options_, *querier, pool_,        budget_, *ticket, query_.stop,
                        steps,    step_ms,  lookback_ms_, {},      nullptr, 0,
-                       {},       {},       {},           {}};
+                       {},       {},       {},           {},      {}};
       if (query_.trace) ctx.trace = &result.trace;
       ctx.needs = SelectorNeeds::Of(expr);
       if (ctx.needs.statistics_only.empty()) ctx.shared.FindIn(expr);  // else equal text may differ
@@ -146,7 +149,10 @@ class Run {
   Status Evaluate(QueryContext& ctx, const Expr& expr, CachedQuery* cached, QueryResult* out) {
     std::vector<QueryResult> pieces(cached->missing().size());
     for (size_t i = 0; i < pieces.size(); ++i) {
-      TRY(EvaluateSteps(ctx, expr, cached->missing()[i], &pieces[i]));
+      const StepRange& steps = cached->missing()[i];
+      ctx.tally = per_step_.empty() ? SampleTally() : SampleTally(steps.size());
+      TRY(EvaluateSteps(ctx, expr, steps, &pieces[i]));
+      Count(ctx.tally, steps);
     }
     Annotations annotations = ctx.annotations.Render(text_);
     const std::vector<std::string> losses = ctx.querier.Losses();
@@ -155,6 +161,7 @@ class Run {
         annotations.warnings.empty() && annotations.infos.empty() && !budget_.saw_histograms();
     if (!plain && cached->steps_taken() > 0) {
       cached->Forget();
+      queryable_samples_ = 0;
       return Evaluate(ctx, expr, cached, out);
     }
     std::vector<TraceNode> trace = std::move(out->trace);
@@ -210,12 +217,24 @@ class Run {
       TRY(SelectRaw(ctx, range, steps.start_ms, &out->series));
     } else {
       StepRange inner_steps;
-      TRY_ASSIGN(StepVector v, evaluator.Subquery(range, steps, &inner_steps));
-      TRY(FinishNames(&v));
-      out->series = ToSeries(std::move(v), inner_steps);
+      Result<StepVector> v = StepVector();
+      const uint64_t samples =
+          TallyApart(ctx, [&] { v = evaluator.Subquery(range, steps, &inner_steps); });
+      TRY(v.status());
+      ctx.tally.AddAt(0, samples);
+      TRY(FinishNames(&*v));
+      out->series = ToSeries(std::move(*v), inner_steps);
     }
     SortByLabels(&out->series);
     return {};
+  }
+
+  // What evaluating `steps` looked at.
+  void Count(const SampleTally& tally, const StepRange& steps) {
+    queryable_samples_ += tally.total();
+    const auto at = [](const auto& entry, int64_t t_ms) { return entry.first < t_ms; };
+    auto to = std::lower_bound(per_step_.begin(), per_step_.end(), steps.start_ms, at);
+    for (const uint64_t samples : tally.per_step()) (to++)->second = samples;
   }
 
   // The name removals put off until now.
@@ -241,6 +260,8 @@ class Run {
   QueryStats Stats(const StepRange& steps, const CachedQuery& cached) const {
     QueryStats stats;
     stats.samples_read = budget_.samples_read();
+    stats.queryable_samples = queryable_samples_;
+    stats.queryable_per_step = per_step_;
     stats.peak_samples = budget_.peak_samples();
     stats.series_selected = budget_.series_selected();
     stats.peak_bytes = budget_.peak_bytes();
@@ -264,6 +285,8 @@ class Run {
   int64_t begun_ns_ = 0;
   int64_t queue_ns_ = 0;
   int64_t prepared_ns_ = 0;  // when evaluation began; 0: it did not
+  uint64_t queryable_samples_ = 0;
+  std::vector<std::pair<int64_t, uint64_t>> per_step_;  // empty: not asked for
 };
 
 QueryRegistry::Limits RegistryLimits(const EngineOptions& o, const ThreadPool* pool) {

@@ -32,6 +32,7 @@ deckwatch_room(query
     range_functions_sum.cc
     reach.cc
     result_cache.cc
+    sample_tally.cc
     selection.cc
     selector.cc
     selector_needs.cc

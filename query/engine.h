@@ -64,9 +64,10 @@ struct EngineOptions {
 
 struct QueryOptions {
   int64_t lookback_delta_ms = 0;  // 0: the engine's
-  int64_t timeout_ms = 0;         // 0: the engine's; a larger one is cut to the engine's
-  std::stop_token stop;           // the caller went away: Cancelled soon after
-  bool trace = false;             // fill QueryResult::trace
+  int64_t timeout_ms = 0;  // 0: the engine's, to which a larger one is cut; negative: over at once
+  std::stop_token stop;    // the caller went away: Cancelled soon after
+  bool trace = false;      // fill QueryResult::trace
+  bool per_step_stats = false;  // fill QueryStats::queryable_per_step
   // Of rules: alerts must go on when users ask for too much. It waits for no place, and is given up
   // for want of memory after all others.
   bool for_rules = false;

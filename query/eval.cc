@@ -85,7 +85,7 @@ Result<StepVector> Evaluator::Vector(const Expr& e, const StepRange& steps) {
 Result<StepVector> Evaluator::Shared(const Expr& e, const StepRange& steps) {
   const Expr& inner = Unwrap(e);
   if (!ctx_.shared.Has(inner)) return Repeated(e, steps);
-  if (std::optional<StepVector> known = ctx_.shared.Take(inner, steps)) {
+  if (std::optional<StepVector> known = ctx_.shared.Take(inner, steps, &ctx_.tally)) {
     TRY(ctx_.Hold(&*known));
     return std::move(*known);
   }
@@ -103,22 +103,30 @@ void Evaluator::ShareWith(const Expr& e, const StepRange& steps,
                           const std::function<void(StepVector* copy)>& evaluate) {
   StepVector copy(steps.size());
   AnnotationSet annotations;
+  SampleTally tally = ctx_.tally.Fresh();
   std::swap(annotations, ctx_.annotations);
+  std::swap(tally, ctx_.tally);
   evaluate(&copy);
   std::swap(annotations, ctx_.annotations);
+  std::swap(tally, ctx_.tally);
   const bool plain = annotations.empty();
   ctx_.annotations.Merge(std::move(annotations));
+  ctx_.tally.Add(tally);
   if (!plain || copy.steps == 0) return;
   // Its samples do not count against the limit: without sharing they would not be held twice.
   if (!ctx_.budget.Hold(0, copy.Bytes(), &copy.charge).ok()) return;
-  ctx_.shared.Keep(e, steps, std::move(copy));
+  ctx_.shared.Keep(e, steps, std::move(copy), std::move(tally));
 }
 
 Result<StepVector> Evaluator::Repeated(const Expr& e, const StepRange& steps) {
   if (steps.size() > 1 && StepInvariant(e)) {
-    TRY_ASSIGN(const StepVector one, VectorNode(e, StepRange::Instant(steps.start_ms)));
-    TRY(ctx_.budget.CheckRoom(one.size(), steps.size()));
-    StepVector all = Repeat(one, steps.size());
+    Result<StepVector> one = StepVector();
+    const uint64_t samples =
+        TallyApart(ctx_, [&] { one = VectorNode(e, StepRange::Instant(steps.start_ms)); });
+    TRY(one.status());
+    ctx_.tally.AddToEach(steps.size(), samples);
+    TRY(ctx_.budget.CheckRoom(one->size(), steps.size()));
+    StepVector all = Repeat(*one, steps.size());
     TRY(ctx_.Hold(&all));
     return all;
   }
@@ -146,7 +154,7 @@ Status Evaluator::Blocks(const Expr& e, const StepRange& steps, const BlockSink&
     return sink(std::move(v));
   }
   if (!ctx_.shared.Has(inner)) return Stream(inner, steps, sink);
-  if (std::optional<StepVector> known = ctx_.shared.Take(inner, steps)) {
+  if (std::optional<StepVector> known = ctx_.shared.Take(inner, steps, &ctx_.tally)) {
     TRY(ctx_.Hold(&*known));
     return sink(std::move(*known));
   }
@@ -264,8 +272,10 @@ Status Evaluator::RangeFunctionBlocks(const Expr& e, const StepRange& steps,
   TRY(CheckRangeFunction(f));
   if (f.range->kind == NodeKind::kMatrixSelector) return ApplyToSelector(ctx_, f, steps, sink);
   StepRange inner_steps;
-  TRY_ASSIGN(const StepVector inner, Subquery(*f.range, steps, &inner_steps));
-  return ApplyToSubquery(ctx_, f, steps, inner, inner_steps, sink);
+  Result<StepVector> inner = StepVector();
+  TallyApart(ctx_, [&] { inner = Subquery(*f.range, steps, &inner_steps); });
+  TRY(inner.status());
+  return ApplyToSubquery(ctx_, f, steps, *inner, inner_steps, sink);
 }
 
 Result<std::vector<double>> Evaluator::Scalar(const Expr& e, const StepRange& steps) {
@@ -274,8 +284,12 @@ Result<std::vector<double>> Evaluator::Scalar(const Expr& e, const StepRange& st
   if (n == 0) return std::vector<double>();
   TRY(ctx_.budget.CheckRoom(1, n));
   if (n > 1 && StepInvariant(e)) {
-    TRY_ASSIGN(const std::vector<double> one, ScalarNode(e, StepRange::Instant(steps.start_ms)));
-    return std::vector<double>(n, one[0]);
+    Result<std::vector<double>> one = std::vector<double>();
+    const uint64_t samples =
+        TallyApart(ctx_, [&] { one = ScalarNode(e, StepRange::Instant(steps.start_ms)); });
+    TRY(one.status());
+    ctx_.tally.AddToEach(n, samples);
+    return std::vector<double>(n, (*one)[0]);
   }
   return ScalarNode(e, steps);
 }

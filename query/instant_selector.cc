@@ -232,6 +232,10 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
   TRY_ASSIGN(const SeriesSet* const set,
              Select(ctx, selector, p.reference_ms.front() - ctx.lookback_ms + 1,
                     p.reference_ms.back() + (p.smoothed() ? ctx.lookback_ms : 0), hints));
+  const BlockSink counted = [&](StepVector&& block) {
+    ctx.tally.AddCells(block, p.tell_resets);
+    return sink(std::move(block));
+  };
   Lender<Worker> workers([&] { return std::make_unique<Worker>(p); });
   return RunBlocks(
       ctx, set->size(), steps.size(),
@@ -244,7 +248,7 @@ Status SelectInstant(QueryContext& ctx, const Expr& selector, const StepRange& s
           return PickRow(ctx, p, set->LabelsAt(i), columns, worker.get(), out, annotations);
         });
       },
-      sink);
+      counted);
 }
 
 }  // namespace deckwatch::query

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/executor.h"
@@ -10,6 +11,7 @@
 #include "query/budget.h"
 #include "query/engine.h"
 #include "query/query_registry.h"
+#include "query/sample_tally.h"
 #include "query/selector_needs.h"
 #include "query/shared_results.h"
 #include "query/step_vector.h"
@@ -34,10 +36,19 @@ struct QueryContext {
   std::vector<std::unique_ptr<SeriesSet>> selected;
   std::vector<Charge> selected_charges;
   SharedResults shared;
+  SampleTally tally;  // of the steps that are being evaluated
 
   // Accounts for `v` as it now is.
   Status Hold(StepVector* v) { return budget.Hold(v->SampleCount(), v->Bytes(), &v->charge); }
 };
+
+// Calls `evaluate` without counting what it looks at; returns how many samples that are.
+template <typename F>
+uint64_t TallyApart(QueryContext& ctx, F evaluate) {
+  SampleTally outer = std::exchange(ctx.tally, SampleTally());
+  evaluate();
+  return std::exchange(ctx.tally, std::move(outer)).total();
+}
 
 // Marks a row as no longer being its metric: its name goes, at once or at the end of the query.
 void DropName(const QueryContext& ctx, SeriesInfo* info);

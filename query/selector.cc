@@ -42,12 +42,17 @@ bool NeedsLatestFloatOnly(FunctionId id) {
          id == FunctionId::kPresentOverTime || id == FunctionId::kAbsentOverTime;
 }
 
-// Applies `f` to one series after another; a row is added when it gives anything.
+// Applies `f` to one series after another; a row is added when it gives anything. The samples in
+// the windows are counted in a tally of its own: several are at work at a time.
 class RangeApplier {
  public:
   RangeApplier(QueryContext& ctx, const RangeFunctionCall& f, const StepRange& steps,
-               const std::vector<int64_t>& end_ms, RangeMode mode)
-      : ctx_(ctx), f_(f), end_ms_(end_ms) {
+               const std::vector<int64_t>& end_ms, RangeMode mode, bool statistics_only)
+      : ctx_(ctx),
+        f_(f),
+        end_ms_(end_ms),
+        statistics_only_(statistics_only),
+        tally_(ctx.tally.Fresh()) {
     call_.steps = steps;
     call_.end_ms = end_ms_.data();
     call_.range_ms = f.range->range_ms;
@@ -67,6 +72,7 @@ class RangeApplier {
     const bool extended = call_.mode != RangeMode::kPlain;
     samples_.SetWindows(end_ms_, call_.range_ms + (extended ? ctx_.lookback_ms : 0),
                         call_.mode == RangeMode::kSmoothed ? ctx_.lookback_ms : 0);
+    Count();
     const FunctionId id = f_.call->function->id;
     if (id != FunctionId::kLastOverTime && id != FunctionId::kFirstOverTime) {
       DropName(ctx_, &info);
@@ -83,10 +89,30 @@ class RangeApplier {
     if (out->RowEmpty(call_.row)) out->PopRow();
   }
 
+  const SampleTally& tally() const { return tally_; }
+
  private:
+  // What the windows hold.
+  void Count() {
+    const FloatSamples& f = samples_.floats();
+    const HistogramSamples& h = samples_.histograms();
+    if (!tally_.counts_steps() && h.size == 0) return tally_.Add(samples_.floats_in_windows());
+    cost_before_.assign(1, 0);
+    for (size_t i = 0; i < h.size; ++i) {
+      cost_before_.push_back(cost_before_[i] + SampleCost(*h.value[i], statistics_only_));
+    }
+    for (size_t step = 0; step < end_ms_.size(); ++step) {
+      const Window w = h.window[step];
+      tally_.AddAt(step, f.window[step].size() + cost_before_[w.end] - cost_before_[w.begin]);
+    }
+  }
+
   QueryContext& ctx_;
   const RangeFunctionCall& f_;
   const std::vector<int64_t>& end_ms_;
+  const bool statistics_only_;
+  SampleTally tally_;
+  std::vector<uint64_t> cost_before_;  // of the histograms before each
   SeriesSamples samples_;
   RangeScratch scratch_;
   RangeCall call_;  // what changes from series to series is set by Apply
@@ -131,9 +157,12 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
   TRY_ASSIGN(const SeriesSet* const set,
              Select(ctx, selector, end_ms.front() - range_ms - (extended ? ctx.lookback_ms : 0) + 1,
                     end_ms.back() + (smoothed ? ctx.lookback_ms : 0), hints));
-  Lender<RangeApplier> appliers(
-      [&] { return std::make_unique<RangeApplier>(ctx, f, steps, end_ms, selector.range_mode); });
-  return RunBlocks(
+  const bool statistics_only = ctx.needs.statistics_only.contains(&selector);
+  Lender<RangeApplier> appliers([&] {
+    return std::make_unique<RangeApplier>(ctx, f, steps, end_ms, selector.range_mode,
+                                          statistics_only);
+  });
+  TRY(RunBlocks(
       ctx, set->size(), steps.size(),
       [&](size_t begin, size_t end, StepVector* out, AnnotationSet* annotations) {
         const auto applier = appliers.Borrow();
@@ -141,22 +170,25 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
           const LabelsView labels = set->LabelsAt(i);
           if (!columns->histogram.empty() && shows_hints) {
             TRY(PrependPrevious(ctx, labels, columns));
-            SetResetHints(columns, ctx.needs.statistics_only.contains(&selector));
+            SetResetHints(columns, statistics_only);
           }
           applier->Apply(*columns, labels, {SeriesLabels::View(labels), false}, out, annotations);
           return {};
         });
       },
-      sink);
+      sink));
+  appliers.ForEach([&](const RangeApplier& a) { ctx.tally.Add(a.tally()); });
+  return {};
 }
 
 Status ApplyToSubquery(QueryContext& ctx, const RangeFunctionCall& f, const StepRange& steps,
                        const StepVector& inner, const StepRange& inner_steps,
                        const BlockSink& sink) {
   const std::vector<int64_t> end_ms = ReferenceTimes(ctx, *f.range, steps);
-  Lender<RangeApplier> appliers(
-      [&] { return std::make_unique<RangeApplier>(ctx, f, steps, end_ms, RangeMode::kPlain); });
-  return RunBlocks(
+  Lender<RangeApplier> appliers([&] {
+    return std::make_unique<RangeApplier>(ctx, f, steps, end_ms, RangeMode::kPlain, false);
+  });
+  TRY(RunBlocks(
       ctx, inner.size(), steps.size(),
       [&](size_t begin, size_t end, StepVector* out, AnnotationSet* annotations) -> Status {
         const auto applier = appliers.Borrow();
@@ -167,7 +199,9 @@ Status ApplyToSubquery(QueryContext& ctx, const RangeFunctionCall& f, const Step
         }
         return {};
       },
-      sink);
+      sink));
+  appliers.ForEach([&](const RangeApplier& a) { ctx.tally.Add(a.tally()); });
+  return {};
 }
 
 Status CheckRangeFunction(const RangeFunctionCall& f) {
@@ -212,7 +246,7 @@ Status SelectRaw(QueryContext& ctx, const Expr& e, int64_t t_ms, std::vector<Res
              Select(ctx, selector, end_ms - e.range_ms + 1, end_ms, {}));
   Charge charge;
   uint64_t samples = 0, bytes = 0;
-  return ReadSeries(ctx, *set, 0, set->size(), [&](size_t i, Columns* read) -> Status {
+  TRY(ReadSeries(ctx, *set, 0, set->size(), [&](size_t i, Columns* read) -> Status {
     TRY(ctx.budget.Check());
     Columns& columns = *read;
     ResultSeries series;
@@ -235,7 +269,9 @@ Status SelectRaw(QueryContext& ctx, const Expr& e, int64_t t_ms, std::vector<Res
     TRY(ctx.budget.Hold(samples, bytes, &charge));
     out->push_back(std::move(series));
     return {};
-  });
+  }));
+  ctx.tally.AddAt(0, samples);
+  return {};
 }
 
 }  // namespace deckwatch::query

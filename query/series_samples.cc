@@ -85,8 +85,11 @@ void SeriesSamples::SetWindows(const std::vector<int64_t>& end_ms, int64_t befor
   if (!found.known) {
     Slide(floats_.t_ms, floats_.size, end_ms, before_ms, after_ms, &windows.of_step);
     windows.number = ++numbers_;
+    windows.samples = 0;
+    for (const Window w : windows.of_step) windows.samples += w.size();
   }
   windows_ = {found.slot, windows.number};
+  floats_in_windows_ = windows.samples;
   if (histograms_.size > 0 || histograms_before_ > 0 || histogram_window_.empty()) {
     Slide(histograms_.t_ms, histograms_.size, end_ms, before_ms, after_ms, &histogram_window_);
   }

@@ -23,6 +23,9 @@ class SeriesSamples {
   // Names the windows: equal for series that are scraped at the same times.
   WindowsId windows() const { return windows_; }
 
+  // How many floats the windows hold together; one in several windows counts for each.
+  uint64_t floats_in_windows() const { return floats_in_windows_; }
+
   bool empty() const { return floats_.size + histograms_.size == 0; }
   const FloatSamples& floats() const { return floats_; }
   const HistogramSamples& histograms() const { return histograms_; }
@@ -32,6 +35,7 @@ class SeriesSamples {
   struct Windows {
     uint64_t number = 0;
     std::vector<Window> of_step;
+    uint64_t samples = 0;  // in all of them
   };
 
   void Split(const Columns& columns, bool with_start_times);
@@ -46,6 +50,7 @@ class SeriesSamples {
   std::optional<KnownTimes<Windows>> known_;  // of the floats; made by the first SetWindows
   WindowsId windows_;                         // of the last call
   uint64_t numbers_ = 0;                      // given so far
+  uint64_t floats_in_windows_ = 0;
 };
 
 }  // namespace deckwatch::query

@@ -56,21 +56,25 @@ void SharedResults::Visit(const Expr& e,
   for (const auto& arg : e.args) Visit(*arg, by_text);
 }
 
-std::optional<StepVector> SharedResults::Take(const Expr& e, const StepRange& steps) {
+std::optional<StepVector> SharedResults::Take(const Expr& e, const StepRange& steps,
+                                              SampleTally* tally) {
   const size_t group = group_of_.at(&e);
   const auto kept = std::find_if(kept_.begin(), kept_.end(), [&](const Kept& k) {
-    return k.group == group && k.steps == steps;
+    return k.group == group && k.steps == steps &&
+           (k.tally.counts_steps() || !tally->counts_steps());
   });
   if (kept == kept_.end()) return std::nullopt;
+  tally->Add(kept->tally);
   if (--kept->takers > 0) return CopyOf(kept->result);
   StepVector last = std::move(kept->result);
   kept_.erase(kept);
   return last;
 }
 
-void SharedResults::Keep(const Expr& e, const StepRange& steps, StepVector copy) {
+void SharedResults::Keep(const Expr& e, const StepRange& steps, StepVector copy,
+                         SampleTally tally) {
   const size_t group = group_of_.at(&e);
-  kept_.push_back({group, steps, members_[group] - 1, std::move(copy)});
+  kept_.push_back({group, steps, members_[group] - 1, std::move(copy), std::move(tally)});
 }
 
 }  // namespace deckwatch::query

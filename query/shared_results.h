@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "query/ast.h"
+#include "query/sample_tally.h"
 #include "query/step_vector.h"
 
 namespace deckwatch::query {
@@ -18,10 +19,11 @@ class SharedResults {
   void FindIn(const Expr& root);
   bool Has(const Expr& e) const { return group_of_.contains(&e); }
 
-  // What an equal expression gave at these steps.
-  std::optional<StepVector> Take(const Expr& e, const StepRange& steps);
+  // What an equal expression gave at these steps. What it looked at is added to `tally`; nothing is
+  // taken that did not count the steps apart where `tally` does.
+  std::optional<StepVector> Take(const Expr& e, const StepRange& steps, SampleTally* tally);
   // `copy` of what `e` gave at these steps, for those that are equal.
-  void Keep(const Expr& e, const StepRange& steps, StepVector copy);
+  void Keep(const Expr& e, const StepRange& steps, StepVector copy, SampleTally tally);
 
  private:
   struct Kept {
@@ -29,6 +31,7 @@ class SharedResults {
     StepRange steps;
     size_t takers;  // still to come
     StepVector result;
+    SampleTally tally;
   };
   void Visit(const Expr& e, std::unordered_map<std::string, std::vector<const Expr*>>* by_text);
 

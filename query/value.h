@@ -34,7 +34,10 @@ struct Annotations {
 
 struct QueryStats {
   uint64_t samples_read = 0;  // decoded from the store
-  uint64_t peak_samples = 0;  // most held at once
+  // Looked at, step by step (query/sample_tally.h); those of steps_cached are not among them.
+  uint64_t queryable_samples = 0;
+  std::vector<std::pair<int64_t, uint64_t>> queryable_per_step;  // by time; where asked for
+  uint64_t peak_samples = 0;                                     // most held at once
   uint64_t series_selected = 0;
   uint64_t peak_bytes = 0;
   uint64_t steps = 0;         // of the query; 1 for an instant one

@@ -39,18 +39,6 @@ int HttpCode(ApiErrorType type) {
   return 500;
 }
 
-// As Prometheus with its default --web.cors.origin=.*: any page may read, none may send
-// credentials.
-void SetCors(const Request& request, Response* response) {
-  response->headers.emplace_back("Vary", "Origin");
-  if (request.Header("Origin").empty()) return;
-  response->headers.emplace_back("Access-Control-Allow-Headers",
-                                 "Accept, Authorization, Content-Type, Origin");
-  response->headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
-  response->headers.emplace_back("Access-Control-Allow-Origin", "*");
-  response->headers.emplace_back("Access-Control-Expose-Headers", "Date");
-}
-
 // A member with an array of strings; none when there are none.
 void AppendTexts(std::string_view key, const std::vector<std::string>& texts, std::string* out) {
   if (texts.empty()) return;
@@ -100,6 +88,16 @@ ApiResult ApiResult::FromStatus(const Status& status) {
   }
 }
 
+void SetCors(const Request& request, Response* response) {
+  response->headers.emplace_back("Vary", "Origin");
+  if (request.Header("Origin").empty()) return;
+  response->headers.emplace_back("Access-Control-Allow-Headers",
+                                 "Accept, Authorization, Content-Type, Origin");
+  response->headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+  response->headers.emplace_back("Access-Control-Allow-Origin", "*");
+  response->headers.emplace_back("Access-Control-Expose-Headers", "Date");
+}
+
 bool ReadyGate(const ApiContext& context, Response* response) {
   if (context.ready.load(std::memory_order_acquire)) return true;
   response->Text(503, "Service Unavailable");
@@ -116,6 +114,12 @@ void Api::RegisterAll() {
   RegisterWriteApi(this);
   RegisterFeaturesApi(this);
   RegisterFederateApi(this);
+  // A page of another origin asks before it learns that there is nothing.
+  server_->SetFallback([](const Request& request, Response* response) {
+    if (request.method != "OPTIONS" || !request.path.starts_with("/api/v1/")) return;
+    SetCors(request, response);
+    response->Text(204, "");
+  });
 }
 
 void Api::Add(std::string_view methods, std::string_view path, Lane lane, ApiFunction function) {

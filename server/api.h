@@ -45,6 +45,7 @@ struct ApiContext {
   std::function<std::string()> config_yaml;  // the loaded configuration, secrets hidden
   std::function<Labels()> external_labels;
   std::function<std::pair<bool, int64_t>()> last_reload;  // success, when it last succeeded (ms)
+  std::function<int64_t()> reload_failed_ms;              // when; 0: the last one did not fail
 };
 
 enum class ApiErrorType {
@@ -98,11 +99,15 @@ void RegisterQueryApi(Api* api);   // query, query_range, query_exemplars, forma
 void RegisterSeriesApi(Api* api);  // series, labels, label values, metadata
 void RegisterTargetsApi(Api* api);   // targets, targets/metadata, scrape_pools
 void RegisterRulesApi(Api* api);     // rules, alerts, alertmanagers
-void RegisterStatusApi(Api* api);    // status/*
+void RegisterStatusApi(Api* api);    // status/*, notifications
 void RegisterAdminApi(Api* api);     // admin/tsdb/*
 void RegisterWriteApi(Api* api);     // write
 void RegisterFeaturesApi(Api* api);  // features
 void RegisterFederateApi(Api* api);  // /federate
+
+// Lets pages of other origins read the answer, as Prometheus with its default --web.cors.origin=.*:
+// any page may read, none may send credentials.
+void SetCors(const Request& request, Response* response);
 
 // False, with 503 in `response`, until the store is open.
 bool ReadyGate(const ApiContext& context, Response* response);

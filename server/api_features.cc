@@ -41,7 +41,7 @@ Features Promql(const query::EngineOptions& options) {
   }
   out.emplace("delayed_name_removal", options.delayed_name_removal);
   out.emplace("use_start_timestamps", options.use_start_timestamps);
-  out.emplace("per_step_stats", false);
+  out.emplace("per_step_stats", true);
   out.emplace("type_and_unit_labels", false);
   return out;
 }

@@ -57,7 +57,11 @@ ApiResult QueryData(Result<query::QueryResult> result, const Request& request, s
 
 query::QueryOptions OptionsOf(const Request& request, ParamReader* p) {
   query::QueryOptions options;
-  options.timeout_ms = p->Duration("timeout", 0);
+  if (!request.Param("timeout").empty()) {
+    // None at all is over at once.
+    const int64_t timeout_ms = p->Duration("timeout", 0);
+    options.timeout_ms = timeout_ms > 0 ? timeout_ms : -1;
+  }
   if (const std::string_view text = request.Param("lookback_delta"); !text.empty()) {
     const auto lookback = ParseApiDuration(text);
     if (lookback.ok()) {
@@ -69,6 +73,7 @@ query::QueryOptions OptionsOf(const Request& request, ParamReader* p) {
   options.stop = request.stop;
   options.use_cache = !AsksFor(request, "nocache");
   options.trace = AsksFor(request, "trace");
+  options.per_step_stats = request.Param("stats") == "all";
   options.origin = {request.peer, request.method, request.path, "", ""};
   return options;
 }
@@ -133,7 +138,7 @@ ApiResult Exemplars(const ApiContext& c, const Request& request) {
   const auto expr = query::ParseExpr(request.Param("query"));
   if (!expr.ok()) return ApiResult::Error(ApiErrorType::kBadData, expr.status().message());
   CollectSelectors(**expr, &q.matcher_sets);
-  if (q.matcher_sets.empty()) return ApiResult::Data("[]");
+  if (q.matcher_sets.empty()) return {};  // Prometheus: no content
   const auto querier = c.db->NewQuerier();
   if (!querier.ok()) return ApiResult::FromStatus(querier.status());
   const auto found = (*querier)->Exemplars(q);

@@ -140,6 +140,24 @@ void WalReplay(const Request&, Response* response) {
   response->body = R"({"status":"success","data":{"min":0,"max":0,"current":0}})";
 }
 
+// What whoever looks after the server should know: [{"text":…,"date":…,"active":true}].
+ApiResult Notifications(const ApiContext& c, const Request&) {
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginArray();
+  if (const int64_t failed_ms = c.reload_failed_ms(); failed_ms > 0) {
+    w.BeginObject().Key("text").String("Configuration reload has failed.");
+    w.Key("date").String(FormatApiInstant(failed_ms)).Key("active").Bool(true).EndObject();
+  }
+  w.EndArray();
+  return out;
+}
+
+// No content tells the listener that there is no place for it: it asks for the list instead.
+ApiResult LiveNotifications(const ApiContext&, const Request&) {
+  return {};
+}
+
 }  // namespace
 
 void RegisterStatusApi(Api* api) {
@@ -154,6 +172,8 @@ void RegisterStatusApi(Api* api) {
   add("/status/runtimeinfo", RuntimeInfo);
   add("/status/tsdb", Tsdb);
   add("/status/tsdb/blocks", Blocks);
+  add("/notifications", Notifications);
+  add("/notifications/live", LiveNotifications);
   api->server()->Route("GET", "/api/v1/status/walreplay", Lane::kControl, WalReplay);
 }
 

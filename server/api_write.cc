@@ -58,8 +58,12 @@ void Write(const ApiContext& c, const Request& request, Response* response) {
 
 void RegisterWriteApi(Api* api) {
   const ApiContext* c = api->context();
-  api->server()->Route("POST", "/api/v1/write", Lane::kIngest,
-                       [c](const Request& r, Response* out) { Write(*c, r, out); });
+  api->server()->Route("POST OPTIONS", "/api/v1/write", Lane::kIngest,
+                       [c](const Request& request, Response* response) {
+                         SetCors(request, response);
+                         if (request.method == "OPTIONS") return response->Text(204, "");
+                         Write(*c, request, response);
+                       });
 }
 
 }  // namespace deckwatch::server

@@ -110,6 +110,7 @@ struct App::Impl {
   std::shared_ptr<const Config> config GUARDED_BY(mutex);
   bool reload_ok GUARDED_BY(mutex) = false;
   int64_t reload_ok_ms GUARDED_BY(mutex) = 0;
+  int64_t reload_failed_ms GUARDED_BY(mutex) = 0;  // 0: the last one did not fail
 
   std::shared_ptr<const Config> CurrentConfig() const {
     MutexLock lock(mutex);
@@ -178,9 +179,9 @@ Status App::Impl::GuardAccess() {
 }
 
 void App::Impl::Routes() {
-  http->Route("GET", "/-/healthy", Lane::kControl,
+  http->Route("GET HEAD", "/-/healthy", Lane::kControl,
               [](const Request&, Response* out) { out->Text(200, "Deckwatch is Healthy.\n"); });
-  http->Route("GET", "/-/ready", Lane::kControl, [this](const Request&, Response* out) {
+  http->Route("GET HEAD", "/-/ready", Lane::kControl, [this](const Request&, Response* out) {
     if (ReadyGate(context, out)) out->Text(200, "Deckwatch is Ready.\n");
   });
   Lifecycle("/-/reload", [this](Response* out) {
@@ -308,6 +309,10 @@ void App::Impl::FillContext() {
     MutexLock lock(mutex);
     return std::pair(reload_ok, reload_ok_ms);
   };
+  context.reload_failed_ms = [this] {
+    MutexLock lock(mutex);
+    return reload_failed_ms;
+  };
 }
 
 Status App::Impl::LoadAndApply() {
@@ -320,6 +325,7 @@ Status App::Impl::LoadAndApply() {
   LogError("Error reloading config", {{"err", s}});
   MutexLock lock(mutex);
   reload_ok = false;
+  reload_failed_ms = clock->WallMs();
   return s;
 }
 
@@ -344,6 +350,7 @@ Status App::Impl::Apply(Config c) {
   MutexLock lock(mutex);
   config = std::make_shared<const Config>(std::move(c));
   reload_ok = true;
+  reload_failed_ms = 0;
   reload_ok_ms = clock->WallMs();
   return {};
 }

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "server/content_coding.h"
+#include "server/form.h"
 
 namespace deckwatch::server {
 
@@ -74,41 +75,6 @@ std::string HeadForHttplib(const RawRequest& raw) {
   return head + "\r\n";
 }
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// %XX and '+'; a broken escape stays as it is.
-std::string DecodeComponent(std::string_view s) {
-  std::string out;
-  out.reserve(s.size());
-  for (size_t i = 0; i < s.size(); ++i) {
-    if (s[i] == '%' && i + 2 < s.size() && HexDigit(s[i + 1]) >= 0 && HexDigit(s[i + 2]) >= 0) {
-      out += static_cast<char>(HexDigit(s[i + 1]) * 16 + HexDigit(s[i + 2]));
-      i += 2;
-    } else {
-      out += s[i] == '+' ? ' ' : s[i];
-    }
-  }
-  return out;
-}
-
-// application/x-www-form-urlencoded.
-void ParseParams(std::string_view text, std::vector<std::pair<std::string, std::string>>* out) {
-  while (!text.empty()) {
-    const std::string_view pair = text.substr(0, text.find('&'));
-    text.remove_prefix(std::min(pair.size() + 1, text.size()));
-    if (pair.empty()) continue;
-    const size_t eq = pair.find('=');
-    out->emplace_back(
-        DecodeComponent(pair.substr(0, eq)),
-        eq == std::string_view::npos ? std::string() : DecodeComponent(pair.substr(eq + 1)));
-  }
-}
-
 struct RouteEntry {
   std::string methods;  // " GET HEAD POST "
   std::string pattern;
@@ -117,9 +83,12 @@ struct RouteEntry {
   Lane lane;
   Handler handler;
 
-  // "GET, HEAD, POST"
+  bool Takes(const std::string& method) const {
+    return methods.find(" " + method + " ") != std::string::npos;
+  }
+  // "GET, OPTIONS, POST"
   std::string Allow() const {
-    std::istringstream words(methods);
+    std::istringstream words(Takes("OPTIONS") ? methods : methods + "OPTIONS");
     std::vector<std::string> sorted{std::istream_iterator<std::string>(words), {}};
     std::sort(sorted.begin(), sorted.end());
     std::string out;
@@ -195,6 +164,7 @@ struct HttpServer::Impl : private httplib::Server {
   std::unique_ptr<HttpFront> front;
   std::vector<RouteEntry> routes;
   std::function<bool(const Request&, Response*)> gate;
+  server::Handler fallback;
   std::array<std::unique_ptr<ThreadPool>, 3> lanes;
 
   mutable Mutex mutex;
@@ -271,7 +241,7 @@ HttpFront::Answer HttpServer::Impl::Serve(RawRequest* raw, std::string peer, std
   request.peer = std::move(peer);
   request.stop = std::move(stop);
   if (const size_t q = raw->target.find('?'); q != std::string::npos) {
-    ParseParams(std::string_view(raw->target).substr(q + 1), &request.params);
+    ParseUrlEncoded(std::string_view(raw->target).substr(q + 1), &request.params);
   }
   Job current{raw, &request, this, {}};
   job = &current;
@@ -302,10 +272,14 @@ void HttpServer::Impl::Handle(const httplib::Request& in, httplib::Response& out
   } else {
     request.body = std::move(j.raw->body);
   }
-  if (request.Header("Content-Type").substr(0, 33) == "application/x-www-form-urlencoded") {
-    // Before those of the URL: the first one of a name counts, and a form's wins.
-    std::vector<std::pair<std::string, std::string>> form;
-    ParseParams(request.body, &form);
+  const std::string_view type = request.Header("Content-Type");
+  if (type.starts_with("multipart/form-data")) {
+    // Behind those of the URL: the first one of a name counts, and the URL's wins.
+    ParseMultipart(type, request.body, &request.params);
+  } else if (type.starts_with("application/x-www-form-urlencoded")) {
+    // Before those of the URL: a form's wins.
+    Params form;
+    ParseUrlEncoded(request.body, &form);
     request.params.insert(request.params.begin(), std::make_move_iterator(form.begin()),
                           std::make_move_iterator(form.end()));
   }
@@ -345,8 +319,11 @@ void HttpServer::Impl::Run(const Job& j, Response* response) {
   const RouteEntry* route = Find(request.path, &request.path_value);
   if (route == nullptr) {
     response->Text(404, "404 page not found\n");
-  } else if (route->methods.find(" " + request.method + " ") == std::string::npos) {
-    response->Text(405, "Method Not Allowed\n");
+    if (fallback) fallback(request, response);
+  } else if (!route->Takes(request.method)) {
+    // What a path takes may be asked everywhere.
+    const bool asks = request.method == "OPTIONS";
+    response->Text(asks ? 200 : 405, asks ? "" : "Method Not Allowed\n");
     response->headers.emplace_back("Allow", route->Allow());
   } else if (!gate || gate(request, response)) {
     route->handler(request, response);
@@ -379,7 +356,6 @@ void HttpServer::Route(std::string_view methods, std::string_view pattern, Lane 
                        Handler handler) {
   RouteEntry r;
   r.methods = " " + std::string(methods) + " ";
-  if (r.methods.find(" GET ") != std::string::npos) r.methods += "HEAD ";
   r.pattern = pattern;
   if (const size_t star = pattern.find('*'); star != std::string_view::npos) {
     r.wild = true;
@@ -393,6 +369,10 @@ void HttpServer::Route(std::string_view methods, std::string_view pattern, Lane 
 
 void HttpServer::SetGate(std::function<bool(const Request&, Response*)> gate) {
   impl_->gate = std::move(gate);
+}
+
+void HttpServer::SetFallback(Handler handler) {
+  impl_->fallback = std::move(handler);
 }
 
 void HttpServer::Start() {

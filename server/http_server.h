@@ -20,7 +20,7 @@ namespace deckwatch::server {
 struct Request {
   std::string method;                                       // GET, HEAD, POST, PUT, DELETE, OPTIONS
   std::string path;                                         // decoded, without the route prefix
-  std::vector<std::pair<std::string, std::string>> params;  // query string, then form body
+  std::vector<std::pair<std::string, std::string>> params;  // of URL and form body
   std::vector<std::pair<std::string, std::string>> headers;  // as sent
   std::string body;        // decompressed when it came as gzip or deflate; a form is in params too
   std::string path_value;  // what `*` of the route matched
@@ -80,9 +80,12 @@ class HttpServer {
   static Result<std::unique_ptr<HttpServer>> Create(HttpServerOptions options);
   ~HttpServer();
 
-  // `pattern` is a path; one segment may be `*`. `methods` are separated by spaces; GET implies
-  // HEAD. Before Start only.
+  // `pattern` is a path; one segment may be `*`. `methods` are separated by spaces.
+  // OPTIONS is answered with them where it is not among them. Before Start only.
   void Route(std::string_view methods, std::string_view pattern, Lane lane, Handler handler);
+
+  // Called for paths that no route has, with 404 in the response. Before Start only.
+  void SetFallback(Handler handler);
 
   // Runs before every handler; false means that it has filled the response. Before Start only.
   void SetGate(std::function<bool(const Request&, Response*)> gate);

@@ -110,7 +110,14 @@ void AppendQueryStats(const query::QueryStats& stats, std::string* out) {
   w.Key("execQueueTime").Double(Seconds(stats.queue_ns));
   w.Key("execTotalTime").Double(Seconds(TotalNs(stats))).EndObject();
   w.Key("samples").BeginObject();
-  w.Key("totalQueryableSamples").Uint(stats.samples_read);
+  if (!stats.queryable_per_step.empty()) {
+    w.Key("totalQueryableSamplesPerStep").BeginArray();
+    for (const auto& [t_ms, samples] : stats.queryable_per_step) {
+      w.BeginArray().Double(static_cast<double>(t_ms) / 1000).Uint(samples).EndArray();
+    }
+    w.EndArray();
+  }
+  w.Key("totalQueryableSamples").Uint(stats.queryable_samples);
   w.Key("samplesRead").Uint(stats.samples_read);
   w.Key("peakSamples").Uint(stats.peak_samples).EndObject();
   // Ours: what the answer cost, and how much of it was kept from before.

@@ -17,6 +17,16 @@ VOLATILE = {'lastEvaluation', 'evaluationTime', 'lastScrape', 'lastScrapeDuratio
             'GODEBUG', 'lastConfigTime', 'corruptionCount', 'file', 'globalUrl', 'groupNextToken', 'storageRetention', 'reloadConfigSuccess'}
 LATER = {'application', 'applicationVersion', 'anchored', 'smoothed'}
 LATER_WARNING = 'sort is ineffective for range queries'
+MULTIPART = {'Content-Type': 'multipart/form-data; boundary=compat'}
+STATS = [
+    'sum by (mode) (rate(node_cpu_seconds_total[1m]))', 'node_cpu_seconds_total offset 5m', 'node_memory_MemAvailable_bytes @ %d' % (T0 + 600),
+    'sum(node_cpu_seconds_total) / sum(node_cpu_seconds_total)', 'topk(2, node_memory_MemAvailable_bytes)', 'rate(node_cpu_seconds_total[5m] @ end())',
+    'sum_over_time(node_memory_MemAvailable_bytes[5m] @ %d) + node_memory_MemAvailable_bytes' % (T0 + 900), 'timestamp(odd)', 'absent(odd)',
+    'predict_linear(node_memory_MemAvailable_bytes[5m] @ start(), 3600)', 'histogram_quantile(0.9, rate(http_request_duration_seconds_bucket[5m]))',
+    'max_over_time(rate(node_cpu_seconds_total[2m])[10m:1m])', 'avg_over_time(sum_over_time(odd[1m:15s])[5m:1m])', 'odd and odd', 'odd unless nosuch',
+    'scalar(odd) + node_memory_MemAvailable_bytes', 'count_values("v", odd)', 'odd + max_over_time(odd[1m:1m])', 'max_over_time(odd[5m:1m] offset 1m)',
+    'max_over_time((odd @ %d)[5m:1m])' % T0, 'sum_over_time(node_memory_MemAvailable_bytes[5m:1m] @ %d)' % (T0 + 900), '1 + 1', 'vector(time())',
+]
 
 
 # ---- The same data for both, by remote write.
@@ -98,6 +108,8 @@ class Exporter(http.server.BaseHTTPRequestHandler):
 
 def ask(server, method, path, parameters, headers):
     encoded = urllib.parse.urlencode(parameters, doseq=True)
+    if headers is MULTIPART:
+        encoded = ''.join('--compat\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % p for p in parameters.items()) + '--compat--\r\n'
     url = server.url + path + ('?' + encoded if encoded and method == 'GET' else '')
     body = encoded.encode() if method == 'POST' else None
     request = urllib.request.Request(url, body, {'User-Agent': 'Grafana/11.0.0', **headers}, method=method)
@@ -112,6 +124,8 @@ def plain(value, server, key=''):
     """`value` with what is this server's own replaced."""
     if key in VOLATILE:
         return type(value).__name__
+    if key == 'stats':  # of these only the samples looked at are the same
+        return {k: v for k, v in value['samples'].items() if k.startswith('totalQueryable')}
     if isinstance(value, dict):
         out = {k: plain(v, server, k) for k, v in value.items() if k not in LATER}
         if 'warnings' in out and all(w.startswith('PromQL warning: ' + LATER_WARNING) or w.startswith(LATER_WARNING) for w in out['warnings']):
@@ -247,6 +261,28 @@ def requests():
     yield 'DELETE', api + 'query', {}, {}
     yield 'PUT', api + 'query_range', {}, {}
     yield 'POST', api + 'query?query=1&time=1', {'query': '2', 'time': '2'}, {}  # the form's count
+    yield 'POST', api + 'query?query=1&time=1', {'query': '2', 'time': '2'}, MULTIPART  # the URL's count
+    yield 'POST', api + 'query', {'query': '2', 'time': '2'}, MULTIPART
+    yield 'POST', api + 'labels', {**RANGE, 'match[]': 'odd'}, MULTIPART
+    for expr in STATS:
+        yield 'GET', api + 'query', {'query': expr, 'time': END - 7, 'stats': 'all', 'nocache': 1}, {}
+        for start, step in ((T0 + 300, 15), (T0 + 301, 60), (T0 + 600, 7)):
+            yield 'GET', api + 'query_range', {'query': expr, 'start': start, 'end': END, 'step': step, 'stats': 'all', 'nocache': 1}, {}
+    for expr in ('odd[2m]', 'odd[2m:30s]', 'rate(node_cpu_seconds_total[1m])[5m:1m]'):
+        yield 'GET', api + 'query', {'query': expr, 'time': END, 'stats': 'all', 'nocache': 1}, {}
+    for expr in ('1', 'vector(1)', 'time()', '"text"'):
+        yield 'GET', api + 'query_exemplars', {**RANGE, 'query': expr}, {}
+    for regex in ('\\xff', 'a|b\\xff', '[\\xff]'):
+        yield 'GET', api + 'query', {'query': 'up{a=~"%s"}' % regex, 'time': END}, {}
+        yield 'GET', api + 'series', {**RANGE, 'match[]': 'up{a=~"%s"}' % regex}, {}
+    for method in ('HEAD', 'OPTIONS', 'DELETE', 'PATCH'):
+        for path in ('query', 'query_range', 'labels', 'label/job/values', 'targets', 'rules', 'status/config', 'write', 'nosuch'):
+            yield method, api + path, {}, {'Origin': 'http://grafana'}
+        for path in ('/federate', '/metrics', '/version', '/', '/nosuch'):
+            yield method, path, {}, {}
+    yield 'HEAD', '/-/healthy', {}, {}
+    yield 'HEAD', '/-/ready', {}, {}
+    yield 'GET', api + 'notifications', {}, {}
 
 
 def compare(ours, peer):
@@ -257,7 +293,9 @@ def compare(ours, peer):
         off = []
         if a[0] != b[0]:
             off.append('status: ours %d, peer %d' % (a[0], b[0]))
-        if a[1].get('Content-Type', '') != b[1].get('Content-Type', '').partition('; escaping=')[0]:
+        if a[1].get('Allow') != b[1].get('Allow'):
+            off.append('Allow: ours %s, peer %s' % (a[1].get('Allow'), b[1].get('Allow')))
+        if method not in ('HEAD', 'OPTIONS') and a[1].get('Content-Type', '') != b[1].get('Content-Type', '').partition('; escaping=')[0]:
             off.append('Content-Type: ours %s, peer %s' % (a[1].get('Content-Type'), b[1].get('Content-Type')))
         if b[1].get('Access-Control-Allow-Origin') and a[1].get('Access-Control-Allow-Origin') not in ('*', headers['Origin']):
             off.append('no Access-Control-Allow-Origin')
@@ -318,7 +356,7 @@ scrape_configs:
   static_configs: [{targets: ['127.0.0.1:%d'], labels: {zone: a}}, {targets: ['127.0.0.1:1'], labels: {zone: dropped}}]
   relabel_configs: [{source_labels: [zone], regex: dropped, action: drop}]
 ''' % exporter.server_port
-    extra = ['--web.enable-remote-write-receiver']
+    extra = ['--web.enable-remote-write-receiver', '--enable-feature=promql-per-step-stats']
     ours = Server(config, extra=extra)
     peer = Server(config + 'storage: {tsdb: {out_of_order_time_window: 1d}}\n', program=PROMETHEUS, extra=extra)
     for server in (ours, peer):

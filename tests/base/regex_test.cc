@@ -22,6 +22,25 @@ TEST(Regex, FindsLiteralSets) {
   EXPECT_TRUE(Regex::Compile("(?i)a")->literals().empty());
 }
 
+// As in Prometheus, whose matchers compare literals and parse only what is more than that.
+TEST(Regex, MatchersTakeLiteralsOfAnyBytes) {
+  const auto matches = [](std::string pattern, std::string_view value) {
+    const auto m = Matcher::Create(MatchType::kRegex, "a", std::move(pattern));
+    return m.ok() && m->Matches(value);
+  };
+  EXPECT_TRUE(matches("\xff", "\xff"));
+  EXPECT_TRUE(matches("b|a\xff", "a\xff"));
+  EXPECT_FALSE(matches("b|a\xff", "a\xc3\xbf"));  // U+00FF
+  EXPECT_TRUE(matches("é|\xff", "é"));
+  std::string many = "\xff";
+  for (int i = 0; i < 300; ++i) many += "|x" + std::to_string(i);
+  EXPECT_TRUE(matches(many, "x299"));
+  EXPECT_TRUE(matches(many, "\xff"));
+  EXPECT_EQ(Matcher::Create(MatchType::kRegex, "a", "é[\xff]").status().message(),
+            "error parsing regexp: invalid UTF-8: `\xff]`");
+  EXPECT_FALSE(Regex::Compile("\xff").ok());
+}
+
 TEST(Regex, FindsPrefix) {
   EXPECT_EQ(Regex::Compile("node_.*")->prefix(), "node_");
   EXPECT_EQ(Regex::Compile("ab*c")->prefix(), "a");

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "query/step_vector.h"
 #include "tests/query/memory_storage.h"
 
 namespace deckwatch::query {
@@ -166,6 +167,80 @@ TEST_F(EngineTest, StatisticsCountWhatWasRead) {
   EXPECT_EQ(r->stats.samples_read, 2u * 6);  // (0 s, 60 s]
   EXPECT_GT(r->stats.peak_samples, 0u);
   EXPECT_GT(r->stats.peak_bytes, 0u);
+}
+
+// What Prometheus counts for each step; its own figures for the same data.
+TEST_F(EngineTest, StatisticsCountTheSamplesOfEachStep) {
+  query_options_.per_step_stats = true;
+  using Counts = std::vector<uint64_t>;
+  const auto count = [&](std::string_view query, int64_t end_ms = 60'000) {
+    const auto r =
+        Engine(options_, nullptr).Range(storage_, query, 40'000, end_ms, 10'000, query_options_);
+    Counts counts;
+    if (!r.ok()) return counts;
+    uint64_t total = 0;
+    for (const auto& [t_ms, samples] : r->stats.queryable_per_step) {
+      EXPECT_EQ(t_ms, 40'000 + 10'000 * static_cast<int64_t>(counts.size()));
+      counts.push_back(samples);
+      total += samples;
+    }
+    EXPECT_EQ(r->stats.queryable_samples, total) << query;
+    query_options_.per_step_stats = false;
+    const auto plain =
+        Engine(options_, nullptr).Range(storage_, query, 40'000, end_ms, 10'000, query_options_);
+    EXPECT_EQ(plain->stats.queryable_samples, total) << query;
+    EXPECT_TRUE(plain->stats.queryable_per_step.empty()) << query;
+    query_options_.per_step_stats = true;
+    return counts;
+  };
+  EXPECT_EQ(count("requests_total"), Counts({2, 2, 2}));
+  EXPECT_EQ(count("requests_total", 80'000), Counts({2, 2, 2, 2, 2}));  // within the lookback
+  EXPECT_EQ(count("timestamp(requests_total)"), Counts({2, 2, 2}));
+  EXPECT_EQ(count("sum(rate(requests_total[30s]))"), Counts({6, 6, 6}));
+  EXPECT_EQ(count("rate(requests_total[30s])", 80'000), Counts({6, 6, 6, 4, 2}));
+  EXPECT_EQ(count("rate(requests_total[1m])"), Counts({10, 12, 12}));
+  // Equal parts are evaluated once and counted each.
+  EXPECT_EQ(count("up + up"), Counts({2, 2, 2}));
+  EXPECT_EQ(count("sum(rate(up[30s])) / count(rate(up[30s]))"), Counts({6, 6, 6}));
+  // So is what is the same at every step.
+  EXPECT_EQ(count("up @ 20"), Counts({1, 1, 1}));
+  EXPECT_EQ(count("up + rate(up[20s] @ 20)"), Counts({3, 3, 3}));
+  EXPECT_EQ(count("up > scalar(up @ 0)"), Counts({2, 2, 2}));
+  // Of a subquery its points count, not what they are made of.
+  EXPECT_EQ(count("max_over_time(rate(requests_total[30s])[20s:5s])"), Counts({8, 8, 8}));
+  // The same steps inside a subquery, where they are not counted apart, and outside.
+  EXPECT_EQ(count("sum_over_time(up[10s:10s]) + up"), Counts({2, 2, 2}));
+  EXPECT_EQ(count("vector(1) + time()"), Counts({0, 0, 0}));
+}
+
+TEST_F(EngineTest, StatisticsCountRangesAndHistogramsAsPrometheusDoes) {
+  const auto count = [&](std::string_view query) {
+    const auto r = Engine(options_, nullptr).Instant(storage_, query, 60'000, query_options_);
+    return r.ok() ? r->stats.queryable_samples : 0;
+  };
+  EXPECT_EQ(count("up[25s]"), 3u);
+  EXPECT_EQ(count("rate(up[20s])[20s:10s]"), 4u);  // what the subquery read
+  Histogram h;
+  h.schema = 0;
+  h.count = 3, h.sum = 3;
+  h.positive_spans = {{0, 2}};
+  h.positive_buckets = {1, 2};
+  const Labels labels{{"__name__", "h"}};
+  const LabelsView view = labels;
+  SeriesRef ref = kNoSeries;
+  ASSERT_TRUE(storage_.Resolve({&view, 1}, 1, {&ref, 1}).ok());
+  WriteBatch batch;
+  for (int64_t t = 0; t <= 60'000; t += 10'000) {
+    batch.histograms.push_back({ref, t, std::make_shared<const Histogram>(h)});
+  }
+  ASSERT_TRUE(storage_.Commit(batch).ok());
+  const uint64_t cost = HistogramSampleCost(h), bare = HistogramSampleCost({});
+  ASSERT_LT(bare, cost);
+  EXPECT_EQ(count("h"), cost);
+  EXPECT_EQ(count("sum_over_time(h[30s])"), 3 * cost);
+  EXPECT_EQ(count("histogram_count(h)"), bare);  // only the count is decoded
+  EXPECT_EQ(count("histogram_sum(rate(h[30s]))"), 3 * bare);
+  EXPECT_EQ(count("timestamp(h)"), 1u);
 }
 
 // Calls `hook` whenever a query begins to read.

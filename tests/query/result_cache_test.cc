@@ -348,6 +348,24 @@ TEST_F(ResultCacheTest, ARefreshEvaluatesWhatIsNew) {
   EXPECT_EQ(stats.steps_taken, 61U + 60U + 60U);
 }
 
+// Of the steps taken from an answer kept nobody looked at a sample.
+TEST_F(ResultCacheTest, StepsTakenCountNoSamples) {
+  QueryOptions options;
+  options.use_cache = options.per_step_stats = true;
+  const auto ask = [&](int64_t end_s) {
+    return engine_.Range(storage_, "c_total", (end_s - 600) * 1000, end_s * 1000, 10'000, options);
+  };
+  EXPECT_EQ(ask(1000)->stats.queryable_samples, 61U);
+  EXPECT_EQ(ask(1000)->stats.queryable_samples, 0U);
+  Write(1'010'000);
+  const auto r = ask(1010);
+  ASSERT_TRUE(r.ok());
+  EXPECT_EQ(r->stats.queryable_samples, 1U);
+  ASSERT_EQ(r->stats.queryable_per_step.size(), 61U);
+  EXPECT_EQ(r->stats.queryable_per_step.front(), std::pair(int64_t{410'000}, uint64_t{0}));
+  EXPECT_EQ(r->stats.queryable_per_step.back(), std::pair(int64_t{1'010'000}, uint64_t{1}));
+}
+
 TEST_F(ResultCacheTest, WholeAnswersNeedNoQuerier) {
   StepsCached("c_total", 1000);
   const int before = storage_.queriers();

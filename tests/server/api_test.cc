@@ -48,6 +48,7 @@ class ApiTest : public testing::Test {
     context_.config_yaml = [] { return "global: {}\n"; };
     context_.external_labels = [] { return Labels{{"site", "x"}}; };
     context_.last_reload = [] { return std::pair(true, kNow); };
+    context_.reload_failed_ms = [this] { return reload_failed_ms_; };
     context_.ready = true;
     server_ = std::move(HttpServer::Create({})).value();
     Api(server_.get(), &context_).RegisterAll();
@@ -118,6 +119,7 @@ class ApiTest : public testing::Test {
     options.cache_bytes = 1 << 20;
     return options;
   }
+  int64_t reload_failed_ms_ = 0;
   query::Engine engine_{Options(), nullptr};
   std::string dir_;
   std::unique_ptr<tsdb::Db> db_;
@@ -157,8 +159,10 @@ TEST_F(ApiTest, AnswersRangeQueriesByGetAndByPost) {
 }
 
 TEST_F(ApiTest, GivesStatsWhenAsked) {
-  EXPECT_THAT(Data("/api/v1/query?query=m&stats=all"),
-              HasSubstr(R"("samples":{"totalQueryableSamples":)"));
+  const std::string some = Data("/api/v1/query?query=m&stats=1&time=1700000000");
+  EXPECT_THAT(some, HasSubstr(R"("samples":{"totalQueryableSamples":3,"samplesRead":3,)"));
+  const std::string all = Data("/api/v1/query?query=m&stats=all&time=1700000000.5");
+  EXPECT_THAT(all, HasSubstr(R"("totalQueryableSamplesPerStep":[[1700000000.5,3]],)"));
   EXPECT_THAT(Data("/api/v1/query?query=m"), Not(HasSubstr("stats")));
 }
 
@@ -458,7 +462,45 @@ TEST_F(ApiTest, AllowsOtherOriginsToRead) {
   request.headers = {{"Origin", "http://grafana.example"}};
   EXPECT_EQ(Do(request).Header("Access-Control-Allow-Origin"), "*");
   request.method = "OPTIONS";
-  EXPECT_EQ(Do(request).status, 204);
+  for (const char* path : {"query?query=1", "write", "nosuch"}) {
+    request.url = url_ + "/api/v1/" + path;
+    const HttpResponse asked = Do(request);
+    EXPECT_EQ(asked.status, 204) << path;
+    EXPECT_EQ(asked.Header("Access-Control-Allow-Methods"), "GET, POST, OPTIONS") << path;
+  }
+  request.method = "GET";
+  EXPECT_EQ(Do(request).status, 404);
+}
+
+TEST_F(ApiTest, HasNoHead) {
+  HttpRequest request;
+  request.method = "HEAD";
+  request.url = url_ + "/api/v1/labels";
+  const HttpResponse r = Do(request);
+  EXPECT_EQ(r.status, 405);
+  EXPECT_EQ(r.Header("Allow"), "GET, OPTIONS, POST");
+}
+
+TEST_F(ApiTest, ATimeoutOfNothingIsOverAtOnce) {
+  for (const char* timeout : {"0", "-1", "0s", "1e-9"}) {
+    const HttpResponse r = Get("/api/v1/query?query=m&timeout=" + std::string(timeout));
+    EXPECT_EQ(r.status, 503) << timeout;
+    EXPECT_THAT(r.body, HasSubstr(R"("errorType":"timeout")")) << timeout;
+  }
+  EXPECT_EQ(Get("/api/v1/query?query=m&timeout=10s").status, 200);
+  EXPECT_EQ(Get("/api/v1/query?query=m&timeout=").status, 200);
+}
+
+TEST_F(ApiTest, ExemplarsOfNoSelectorAreNoContent) {
+  EXPECT_EQ(Get("/api/v1/query_exemplars?query=vector(1)").status, 204);
+}
+
+TEST_F(ApiTest, TellsWhenTheConfigurationDidNotLoad) {
+  EXPECT_EQ(Data("/api/v1/notifications"), "[]");
+  reload_failed_ms_ = kNow;
+  EXPECT_THAT(Data("/api/v1/notifications"),
+              HasSubstr(R"([{"text":"Configuration reload has failed.","date":"20)"));
+  EXPECT_EQ(Get("/api/v1/notifications/live").status, 204);
 }
 
 TEST_F(ApiTest, HasEmptyListsWithoutScraperAndRules) {

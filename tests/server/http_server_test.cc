@@ -106,7 +106,7 @@ class HttpServerTest : public testing::Test {
     options.front.limits.max_body_bytes = 1 << 20;
     options.query_threads = 1;
     server_ = std::move(HttpServer::Create(options)).value();
-    server_->Route("GET", "/hello", Lane::kControl, [](const Request& r, Response* out) {
+    server_->Route("GET HEAD", "/hello", Lane::kControl, [](const Request& r, Response* out) {
       out->Text(200, "hello " + std::string(r.Param("who")));
     });
     server_->Route("GET POST", "/label/*/values", Lane::kControl,
@@ -121,6 +121,9 @@ class HttpServerTest : public testing::Test {
       std::stop_callback gone(r.stop, [this] { gone_.count_down(); });
       gone_.wait();
       out->Text(200, "released");
+    });
+    server_->SetFallback([](const Request& r, Response* out) {
+      if (r.path.starts_with("/other/")) out->Text(204, "");
     });
     server_->Start();
     url_ = "http://127.0.0.1:" + std::to_string(server_->ports()[0]);
@@ -158,8 +161,25 @@ TEST_F(HttpServerTest, RoutesByPathAndMethod) {
   EXPECT_EQ(Get("/nope").status, 404);
   const HttpResponse refused = Do(Ask("POST", "/hello"));
   EXPECT_EQ(refused.status, 405);
-  EXPECT_EQ(refused.Header("Allow"), "GET, HEAD");
+  EXPECT_EQ(refused.Header("Allow"), "GET, HEAD, OPTIONS");
   EXPECT_EQ(Do(Ask("HEAD", "/hello")).status, 200);
+  EXPECT_EQ(Do(Ask("HEAD", "/label/a/values")).status, 405);
+  const HttpResponse methods = Do(Ask("OPTIONS", "/hello"));
+  EXPECT_EQ(methods.status, 200);
+  EXPECT_EQ(methods.Header("Allow"), "GET, HEAD, OPTIONS");
+  EXPECT_EQ(Do(Ask("OPTIONS", "/nope")).status, 404);
+}
+
+TEST_F(HttpServerTest, AFallbackAnswersForPathsThatAreNot) {
+  EXPECT_EQ(Get("/other/x").status, 204);
+  EXPECT_EQ(Get("/nope").status, 404);
+}
+
+TEST_F(HttpServerTest, ReadsTheFieldsOfPartsBehindThoseOfTheUrl) {
+  HttpRequest form = Ask("POST", "/echo?a=1");
+  form.body = "--x\r\nContent-Disposition: form-data; name=\"b\"\r\n\r\n2 3\r\n--x--\r\n";
+  form.content_type = "multipart/form-data; boundary=x";
+  EXPECT_NE(Do(form).body.find("|a=1|b=2 3"), std::string::npos) << Do(form).body;
 }
 
 TEST_F(HttpServerTest, ReadsFormsOfAnySizeWithinTheLimit) {

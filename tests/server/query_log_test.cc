@@ -20,7 +20,7 @@ class QueryLogTest : public testing::Test {
     stats.queue_ns = 250'000'000;
     stats.prepare_ns = 500'000'000;
     stats.eval_ns = 1'000'000'000;
-    stats.samples_read = 7;
+    stats.queryable_samples = 7;
     log_.Write({"up == 0", 1'581'173'990'368, 1'581'177'590'368, 5'000, status, stats, origin});
   }
   std::vector<Json> Lines() {
