@@ -118,9 +118,9 @@ class SstWriter {
 // Thread-safe.
 class Kv {
  public:
-  // Creates the directory when missing. `kind_of` names the kind of each family found. Unavailable
-  // when another process holds the database. Damaged copies of what is kept twice go to
-  // `quarantine`, which outlives this object.
+  // Creates the directory when missing. `kind_of` names the kind of each family found. Damaged
+  // copies of what is kept twice go to `quarantine`, which outlives this object: so the caller
+  // holds the store's lock, as what a live process writes at the moment may look damaged.
   static Result<std::unique_ptr<Kv>> Open(const std::string& path,
                                           std::shared_ptr<BlockCache> cache,
                                           FamilyKind (*kind_of)(std::string_view family),

@@ -94,16 +94,22 @@ rocksdb::Env* FilesEnv() {
 }
 
 // What RocksDB has to say goes to our log. Its own log file would end the process: the library is
-// built with assertions, and asserts that it never writes to a file that had an error.
+// built with assertions, and asserts that it never writes to a file that had an error. What it
+// warns of is no news to a user: parts are files that it did not write itself, a snapshot keeps it
+// from deleting files, and what it cannot do it also answers, to us.
 class RocksLog : public rocksdb::Logger {
  public:
   RocksLog() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
-  using rocksdb::Logger::Logv;
   void Logv(const char* format, va_list arguments) override {
+    Logv(rocksdb::InfoLogLevel::INFO_LEVEL, format, arguments);
+  }
+  void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
     char text[512];
+    if (level < GetInfoLogLevel()) return;
     if (std::vsnprintf(text, sizeof text, format, arguments) < 0) return;
     if (std::string_view(text).find(kNoOptionsFile) != std::string_view::npos) return;
-    LogWarn("rocksdb", {{"message", std::string(text)}});
+    const bool error = level >= rocksdb::InfoLogLevel::ERROR_LEVEL;
+    Log(error ? LogLevel::kWarn : LogLevel::kDebug, "rocksdb", {{"message", std::string(text)}});
   }
 };
 
@@ -224,11 +230,6 @@ Result<OpenedDatabase> OpenRocks(const std::string& path,
   log_read_failed = false;
   const auto s = rocksdb::DB::Open(db_options, path, descriptors, &opened.handles, &raw);
   if (!s.ok()) {
-    if (s.ToString().find("LOCK") != std::string::npos &&
-        s.ToString().find("lock") != std::string::npos) {
-      return Status::Unavailable("open " + path + ": another process holds it (" + s.ToString() +
-                                 ")");
-    }
     return FromRocks(s).Annotate("open " + path);
   }
   opened.db.reset(raw);

@@ -38,6 +38,7 @@
 #include "tsdb/quarantine.h"
 #include "tsdb/selection.h"
 #include "tsdb/series_index.h"
+#include "tsdb/store_lock.h"
 #include "tsdb/twin.h"
 #include "tsdb/window.h"
 
@@ -228,6 +229,7 @@ class Store : public Db {
 
   const DbOptions options_;
   const MemoryBudget budget_;
+  StoreLock lock_;  // held longer than the databases are open
   DiskGuard disk_;
   std::shared_ptr<BlockCache> cache_;
   std::unique_ptr<Kv> head_, parts_;

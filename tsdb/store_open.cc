@@ -25,7 +25,7 @@ FamilyKind PartsKind(std::string_view family) {
   return family.starts_with("part.") ? FamilyKind::kPart : FamilyKind::kSmall;
 }
 
-// Named here: to RocksDB a directory that takes no files is one that another process has locked.
+// Asked before anything is opened: then the error names the directory, not a file in it.
 Status CheckTakesFiles(const std::string& path) {
   std::error_code ec;
   for (const char* database : {"/head", "/parts"}) {
@@ -153,6 +153,7 @@ Status Store::Start() {
 
 Status Store::OpenDatabases() {
   TRY(CheckTakesFiles(options_.path));
+  TRY(lock_.Take(options_.path));
   cache_ = std::make_shared<BlockCache>(budget_.blocks());
   Result<std::unique_ptr<Kv>> parts = Status::Internal("not opened");
   // Beside the head: each waits for the disk and has a processor to itself.

@@ -418,6 +418,31 @@ TEST_F(DamageTest, OneDirectoryHasOneProcess) {
   EXPECT_FALSE(SomethingIsSetAside());
 }
 
+// What a live process writes at the moment may look damaged to others.
+TEST_F(DamageTest, WhatAnotherProcessHasOpenIsNotMended) {
+  const auto db = Open();
+  for (const char* database : {"head", "parts"}) {
+    std::ofstream(path_ + "/" + database + "/CURRENT") << "MANIFEST-";
+  }
+  EXPECT_EQ(TryOpen().status().code(), StatusCode::kUnavailable);
+  EXPECT_FALSE(SomethingIsSetAside());
+  EXPECT_EQ(fs::file_size(path_ + "/head/CURRENT"), 9u);
+}
+
+TEST_F(DamageTest, ALockThatCannotBeTakenIsNotAnotherProcess) {
+  Open();
+  for (const std::string lock : {"/LOCK", "/head/LOCK", "/parts/LOCK"}) {
+    ASSERT_TRUE(fs::remove(path_ + lock)) << lock;
+    ASSERT_TRUE(fs::create_directory(path_ + lock));
+    const Status s = TryOpen().status();
+    EXPECT_EQ(s.code(), StatusCode::kIo) << s.message();
+    EXPECT_NE(s.message().find(path_ + lock + ": Is a directory"), std::string::npos)
+        << s.message();
+    ASSERT_TRUE(fs::remove(path_ + lock));
+    ASSERT_NE(Open(), nullptr);
+  }
+}
+
 TEST_F(DamageTest, ADirectoryThatTakesNoFilesIsNamed) {
   path_ = "/proc/deckwatch";
   const auto db = TryOpen();
