@@ -16,19 +16,24 @@ namespace {
 // Values of Line::entry that are no index: lines without a sample.
 constexpr uint32_t kComment = 0xffffffff;
 constexpr uint32_t kMeta = 0xfffffffe;  // HELP and UNIT
-constexpr uint32_t kType = 0xfffffffd;
-constexpr uint32_t kEof = 0xfffffffc;
-constexpr uint32_t kFirstSpecial = kEof;
+constexpr uint32_t kEof = 0xfffffffd;
+constexpr uint32_t kFirstType = 0xfffffff0;  // TYPE: plus the type it gives
+constexpr uint32_t kFirstSpecial = kFirstType;
 
 constexpr int64_t kMaxAheadMs = 10 * 60'000;
 constexpr size_t kLookAhead = 4;
 constexpr size_t kMaxPageBytes = size_t{1} << 31;  // positions are 32-bit
 
-uint32_t SpecialOf(LineKind kind) {
+std::optional<MetricType> TypeOf(uint32_t entry) {
+  if (entry < kFirstType || entry >= kEof) return {};
+  return static_cast<MetricType>(entry - kFirstType);
+}
+
+uint32_t SpecialOf(LineKind kind, MetricType type) {
   switch (kind) {
     case LineKind::kHelp:
     case LineKind::kUnit: return kMeta;
-    case LineKind::kType: return kType;
+    case LineKind::kType: return kFirstType + static_cast<uint32_t>(type);
     case LineKind::kEof: return kEof;
     default: return kComment;
   }
@@ -148,7 +153,7 @@ class Page::Pass {
     if (old.entry >= kFirstSpecial) {
       if (left != old.key_length && (*p)[old.key_length] != '\n') return false;
       ended_ = old.entry == kEof;
-      if (old.entry == kType) type_line_ = std::string_view(*p, old.key_length);
+      type_ = TypeOf(old.entry).value_or(type_);
       next_.push_back({begin, old.length, old.key_length, old.entry, 0});
       *p += old.key_length + 1;
       ++cursor_;
@@ -156,6 +161,7 @@ class Page::Pass {
     }
     const Entry& entry = page_.entries_[old.entry];
     if (entry.ref == kNoSeries && !entry.dropped) return false;  // try to resolve it again
+    if (entry.type != type_) return false;                       // may be named otherwise now
     const char* const tail = *p + old.key_length;
     const uint32_t tail_length = old.length - old.key_length;
     SampleTail sample;
@@ -197,9 +203,10 @@ class Page::Pass {
                 static_cast<uint32_t>(line.size()), static_cast<uint32_t>(key.size()), 0,
                 sample.value};
     moved_ = true;
-    if (const std::optional<size_t> old = FindOld(key)) {
+    const std::optional<size_t> old = FindOld(key);
+    if (old) cursor_ = *old + 1;
+    if (old && page_.entries_[page_.lines_[*old].entry].type == type_) {
       record.entry = page_.lines_[*old].entry;
-      cursor_ = *old + 1;
       const Entry& entry = page_.entries_[record.entry];
       if (entry.ref == kNoSeries && !entry.dropped) TRY(Label(record.entry));
     } else {
@@ -211,19 +218,22 @@ class Page::Pass {
 
   Status Special(LineKind kind, std::string_view line) {
     ended_ = kind == LineKind::kEof;
+    MetaLine meta;
     if (kind == LineKind::kHelp || kind == LineKind::kType || kind == LineKind::kUnit) {
-      MetaLine meta;
       TRY(ParseMetaLine(format_, kind, line, &meta));
       changed_families_.emplace(meta.name);
-      if (kind == LineKind::kType) type_line_ = line;
+      if (kind == LineKind::kType) type_ = meta.type;
     }
-    if (SpecialOf(kind) == kComment) return Status::Ok();  // not worth remembering
+    const uint32_t special = SpecialOf(kind, meta.type);
+    if (special == kComment) return Status::Ok();  // not worth remembering
     moved_ = true;
     const auto length = static_cast<uint32_t>(line.size());
     next_.push_back(
-        {static_cast<uint32_t>(line.data() - text_.data()), length, length, SpecialOf(kind), 0});
+        {static_cast<uint32_t>(line.data() - text_.data()), length, length, special, 0});
     // A changed comment usually stands where the old one stood.
-    if (cursor_ < page_.lines_.size() && page_.lines_[cursor_].entry == SpecialOf(kind)) ++cursor_;
+    if (cursor_ == page_.lines_.size()) return Status::Ok();
+    const uint32_t old = page_.lines_[cursor_].entry;
+    if (old == special || (TypeOf(old) && TypeOf(special))) ++cursor_;
     return Status::Ok();
   }
 
@@ -240,13 +250,6 @@ class Page::Pass {
     return index_->Find(key);
   }
 
-  MetricType CurrentType() const {
-    MetaLine meta;
-    const bool known =
-        !type_line_.empty() && ParseMetaLine(format_, LineKind::kType, type_line_, &meta).ok();
-    return known ? meta.type : MetricType::kUnknown;
-  }
-
   uint32_t NewEntry() {
     auto index = static_cast<uint32_t>(page_.entries_.size());
     if (page_.free_.empty()) {
@@ -255,14 +258,14 @@ class Page::Pass {
       index = page_.free_.back();
       page_.free_.pop_back();
     }
-    page_.entries_[index].fresh = true;
+    page_.entries_[index] = {.type = type_, .fresh = true};
     fresh_.push_back(index);
     return index;
   }
 
   // Gives an entry the labels of series_, or marks it as dropped by relabelling.
   Status Label(uint32_t entry) {
-    TRY_ASSIGN(std::optional<Labels> labels, SeriesLabels(rules_, CurrentType(), series_));
+    TRY_ASSIGN(std::optional<Labels> labels, SeriesLabels(rules_, type_, series_));
     if (labels) {
       pending_.push_back({entry, std::move(*labels)});
     } else {
@@ -390,6 +393,7 @@ class Page::Pass {
       if (first || it->second == line.entry) continue;
       alias.emplace(line.entry, it->second);
       page_.entries_[it->second].present = generation_;
+      page_.entries_[it->second].type = page_.entries_[line.entry].type;
       line.entry = it->second;
     }
     return alias;
@@ -467,7 +471,7 @@ class Page::Pass {
   bool ended_ = false;  // # EOF was read
   bool moved_ = false;  // some line was not predicted
   std::vector<Line> next_;
-  std::string_view type_line_;  // the TYPE line that the current line stands under
+  MetricType type_ = MetricType::kUnknown;  // of the TYPE line that the current line stands under
   SeriesText series_;
   std::optional<LineIndex> index_;
   std::vector<Pending> pending_;
@@ -520,12 +524,8 @@ std::vector<SeriesRef> Page::Alive() const {
 }
 
 MetricType Page::TypeBefore(size_t line) const {
-  MetaLine meta;
   while (line-- > 0) {
-    if (lines_[line].entry != kType) continue;
-    const std::string_view text(text_.data() + lines_[line].begin, lines_[line].key_length);
-    return ParseMetaLine(format_, LineKind::kType, text, &meta).ok() ? meta.type
-                                                                     : MetricType::kUnknown;
+    if (const auto type = TypeOf(lines_[line].entry)) return *type;
   }
   return MetricType::kUnknown;
 }
@@ -556,7 +556,7 @@ std::vector<MetricMetadata> Page::Metadata() const {
   std::unordered_map<std::string, size_t> place;
   MetaLine meta;
   for (const Line& line : lines_) {
-    if (line.entry != kMeta && line.entry != kType) continue;
+    if (line.entry != kMeta && !TypeOf(line.entry)) continue;
     const std::string_view text(text_.data() + line.begin, line.key_length);
     const LineKind kind = ClassifyLine(format_, text);
     if (!ParseMetaLine(format_, kind, text, &meta).ok()) continue;

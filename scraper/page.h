@@ -74,11 +74,12 @@ class Page {
     double value = 0;
   };
   struct Entry {
-    SeriesRef ref = kNoSeries;  // kNoSeries: dropped, or the store had no room
-    uint32_t seen = 0;          // last page that had a sample subject to staleness
-    uint32_t present = 0;       // last page that had the line
-    bool dropped = false;       // by relabelling
-    bool fresh = false;         // made for the page being read
+    SeriesRef ref = kNoSeries;               // kNoSeries: dropped, or the store had no room
+    uint32_t seen = 0;                       // last page that had a sample subject to staleness
+    uint32_t present = 0;                    // last page that had the line
+    MetricType type = MetricType::kUnknown;  // under which it got its labels
+    bool dropped = false;                    // by relabelling
+    bool fresh = false;                      // made for the page being read
   };
   struct Pending {
     uint32_t entry;

@@ -242,15 +242,18 @@ void GroupWindow::AppendRow(int64_t t_ms, std::span<const Input> row, RowCounts*
 
 namespace {
 
-// The columns of a record in its order; false when damaged.
-bool GetPresent(Reader* in, std::vector<uint32_t>* present) {
+// The columns of a record in its order; false when damaged. Each is there once, and either repeats
+// a sample of one of the `known` columns or has an entry: a few bytes cannot name very many.
+bool GetPresent(Reader* in, size_t known, std::vector<uint32_t>* present) {
+  const size_t most = known + in->remaining();
   uint64_t runs, length;
   int64_t gap, next = 0;
   if (!in->GetVarint(&runs) || runs > in->remaining()) return false;
   for (uint64_t i = 0; i < runs; ++i) {
-    if (!in->GetSignedVarint(&gap) || !in->GetVarint(&length) || length > UINT32_MAX) return false;
+    if (!in->GetSignedVarint(&gap) || !in->GetVarint(&length)) return false;
+    if (gap < -next || gap > kMaxColumns || length > most - present->size()) return false;
     next += gap;
-    if (next < 0 || next + static_cast<int64_t>(length) > kMaxColumns) return false;
+    if (next + static_cast<int64_t>(length) > kMaxColumns) return false;
     for (uint64_t k = 0; k < length; ++k) present->push_back(static_cast<uint32_t>(next++));
   }
   return true;
@@ -307,10 +310,10 @@ bool GroupWindow::Replay(std::string_view record) {
   Reader in(record);
   int64_t t_ms;
   std::vector<uint32_t> present;
-  if (!in.GetSignedVarint(&t_ms) || !GetPresent(&in, &present)) return false;
+  MutexLock lock(mutex_);
+  if (!in.GetSignedVarint(&t_ms) || !GetPresent(&in, columns_.size(), &present)) return false;
   std::span<const uint32_t> rest(present);
   std::optional<int64_t> start;
-  MutexLock lock(mutex_);
   const bool newest = t_ms > max_ms();
   while (!in.AtEnd()) {
     uint64_t head;

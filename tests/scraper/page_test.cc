@@ -213,6 +213,25 @@ TEST_F(PageTest, BucketBoundsAreNormalisedUnderTheirType) {
               ElementsAre("g{le=\"1\"}", "h_bucket{le=\"1.0\"}", "h_bucket{le=\"2.0\"}"));
 }
 
+TEST_F(PageTest, AKnownBucketIsNamedAnewUnderAnotherType) {
+  const std::string lines = "h_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n";
+  Good("# TYPE h histogram\n" + lines);
+  for (const char* comment : {"# h is a histogram\n", "# TYPE h gauge\n"}) {
+    Good(comment + lines);
+    EXPECT_THAT(page_.Alive().size(), 2u);
+  }
+  EXPECT_THAT(store_.SeriesNames(),
+              ElementsAre("h_bucket{le=\"+Inf\"}", "h_bucket{le=\"1\"}", "h_bucket{le=\"1.0\"}"));
+  EXPECT_THAT(store_.Dump(),
+              ElementsAre("h_bucket{le=\"+Inf\"} 2@1000", "h_bucket{le=\"+Inf\"} 2@2000",
+                          "h_bucket{le=\"+Inf\"} 2@3000", "h_bucket{le=\"1\"} 1@2000",
+                          "h_bucket{le=\"1\"} 1@3000", "h_bucket{le=\"1.0\"} 1@1000",
+                          "h_bucket{le=\"1.0\"} stale@2000"));
+  // And is known under it from then on.
+  Good("# TYPE h gauge\n" + lines);
+  EXPECT_EQ(stats_.predicted, 2);
+}
+
 TEST_F(PageTest, LimitsFailThePage) {
   const std::pair<const char*, const char*> cases[] = {
       {"sample_limit: 1", "sample_limit of 1 exceeded"},
