@@ -1,5 +1,6 @@
 #include "tsdb/kv_mirror.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -145,6 +146,43 @@ Result<std::string> ReadMirror(const std::string& path) {
   return out;
 }
 
+uint32_t Crc32c(std::string_view bytes) {
+  uint32_t crc = ~uint32_t{0};
+  for (const char c : bytes) {
+    crc ^= static_cast<uint8_t>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (0x82f63b78 & (0 - (crc & 1)));
+  }
+  return ~crc;
+}
+
+// Where the last whole record of a MANIFEST ends. It is made of blocks of 32 KB, and these of
+// pieces: checksum (4, of what follows the length, masked), length (2), type (1: a whole record, 2:
+// its first, 3: another, 4: its last piece), the bytes.
+size_t SoundLength(std::string_view manifest) {
+  constexpr size_t kBlock = 32 << 10, kHead = 7;
+  size_t sound = 0;
+  for (size_t at = 0; at + kHead <= manifest.size();) {
+    const size_t room = kBlock - at % kBlock;
+    if (room < kHead) {
+      at += room;
+      continue;
+    }
+    Reader in(manifest.substr(at));
+    uint32_t masked;
+    uint8_t low, high, type;
+    std::string_view bytes;
+    if (!in.GetFixed32(&masked) || !in.GetByte(&low) || !in.GetByte(&high)) break;
+    const size_t length = low | size_t{high} << 8;
+    if (!in.GetByte(&type) || type < 1 || type > 4 || kHead + length > room) break;
+    if (!in.GetBytes(length, &bytes)) break;
+    const uint32_t crc = Crc32c(manifest.substr(at + kHead - 1, 1 + length));
+    if (masked != (crc >> 15 | crc << 17) + 0xa282ead8) break;
+    at += kHead + length;
+    if (type == 1 || type == 4) sound = at;
+  }
+  return sound;
+}
+
 struct Found {
   std::set<uint64_t> numbers;  // of MANIFESTs and mirrors
   bool any_file = false;       // something that only a database has
@@ -204,6 +242,11 @@ Status MendManifest(const std::string& path, Quarantine* quarantine) {
   if (!manifest.starts_with(mirror)) {
     TRY(quarantine->Move(manifest_path, "differed from its mirror; written anew from that"));
     TRY(WriteDurably(manifest_path, mirror));
+  } else if (mirror.size() < manifest.size()) {
+    // A power cut may leave anything of what was not synced, in both. Such an end was never relied
+    // on; what is whole beyond the mirror may have been.
+    const size_t sound = std::max(SoundLength(manifest), mirror.size());
+    if (sound < manifest.size()) TRY(WriteDurably(manifest_path, manifest.substr(0, sound)));
   }
   for (const uint64_t n : found.numbers) {
     std::error_code ignored;

@@ -152,6 +152,31 @@ TEST_F(DamageTest, AMirrorOfTheOtherDatabaseIsOfNoUse) {
   }
 }
 
+// As a power cut leaves it: what was not synced is there in part, or as zeros.
+TEST_F(DamageTest, ATornEndOfTheManifestIsLeftOut) {
+  {
+    const auto db = Open();
+    Write(db.get(), kNow);
+    ASSERT_TRUE(db->Compact().ok());
+    Write(db.get(), kNow + 1);
+  }
+  const int before = Read(*Open()).samples;
+  for (const std::string& end : {std::string(100, '\0'), std::string(100, 'x'), std::string("x")}) {
+    for (const char* database : {"head", "parts"}) {
+      SCOPED_TRACE(database);
+      std::ifstream current(path_ + "/" + database + "/CURRENT");
+      std::string manifest;
+      std::getline(current, manifest);
+      std::ofstream(path_ + "/" + database + "/" + manifest, std::ios::app | std::ios::binary)
+          << end;
+      const Answer after = Read(*Open());
+      EXPECT_EQ(after.samples, before);
+      EXPECT_TRUE(after.losses.empty());
+      EXPECT_FALSE(SomethingIsSetAside());
+    }
+  }
+}
+
 TEST_F(DamageTest, EveryFileOfTheHeadMayGo) {
   {
     const auto db = Open();
