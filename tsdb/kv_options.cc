@@ -8,6 +8,7 @@
 #include <rocksdb/file_system.h>
 #include <rocksdb/slice_transform.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "tsdb/kv_log.h"
 #include "tsdb/kv_mirror.h"
@@ -54,6 +55,32 @@ class NotingSequentialReads : public rocksdb::FSSequentialFileOwnerWrapper {
   }
 };
 
+// RocksDB reads the block of properties of a table before it checks that block's checksum, and
+// Debian's ends the process, being built with assertions, when the highest bit of the last number
+// in it is set. The block stands right before that of the meta index, whose place the footer names:
+//   checksum type (1), varint offset and size of the meta index, …    53 bytes in all, at the end
+rocksdb::IOStatus CheckProperties(const rocksdb::FSRandomAccessFile& table, uint64_t size) {
+  constexpr uint64_t kFooter = 53, kTrailer = 5;  // behind each block: compression and checksum
+  const auto read = [&table](uint64_t at, size_t n, std::string* out) {
+    out->resize(n);
+    rocksdb::Slice found;
+    const rocksdb::IOStatus s = table.Read(at, n, {}, &found, out->data(), nullptr);
+    if (s.ok()) *out = found.ToString();
+    return s;
+  };
+  std::string footer, last;
+  if (size < kFooter) return rocksdb::IOStatus::OK();  // no table, as others will find
+  if (rocksdb::IOStatus s = read(size - kFooter, kFooter, &footer); !s.ok()) return s;
+  Reader in(footer);
+  uint8_t type;
+  uint64_t meta_index;
+  if (!in.GetByte(&type) || !in.GetVarint(&meta_index)) return rocksdb::IOStatus::OK();
+  if (meta_index <= kTrailer || meta_index > size) return rocksdb::IOStatus::OK();
+  if (rocksdb::IOStatus s = read(meta_index - kTrailer - 1, 1, &last); !s.ok()) return s;
+  if (last.empty() || (last[0] & 0x80) == 0) return rocksdb::IOStatus::OK();
+  return rocksdb::IOStatus::Corruption("the properties of a table are damaged");
+}
+
 // RocksDB's files, kept as kv_mirror.h says, and with failed reads noted, but for its OPTIONS file.
 // With every family made or dropped the library writes the options of all of them to a new one,
 // syncs it, reads it back and compares: with 400 families a tenth of a second. Nobody reads it:
@@ -75,8 +102,11 @@ class Files : public rocksdb::FileSystemWrapper {
                                         std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
                                         rocksdb::IODebugContext* context) override {
     rocksdb::IOStatus s = target()->NewRandomAccessFile(path, options, file, context);
-    if (s.ok()) *file = std::make_unique<NotingReads>(std::move(*file));
-    return s;
+    uint64_t size = 0;
+    if (s.ok()) s = target()->GetFileSize(path, options.io_options, &size, context);
+    if (!s.ok()) return s;
+    *file = std::make_unique<NotingReads>(std::move(*file));
+    return CheckProperties(**file, size);
   }
   rocksdb::IOStatus NewSequentialFile(const std::string& path, const rocksdb::FileOptions& options,
                                       std::unique_ptr<rocksdb::FSSequentialFile>* file,

@@ -2,12 +2,14 @@
 // that are wrong: a clear error, and nothing done that cannot be taken back.
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "tests/tsdb/test_directory.h"
 #include "tsdb/db.h"
@@ -175,6 +177,36 @@ TEST_F(DamageTest, ATornEndOfTheManifestIsLeftOut) {
       EXPECT_FALSE(SomethingIsSetAside());
     }
   }
+}
+
+// RocksDB itself reads properties before their checksum, and one bit of them ends the process.
+TEST_F(DamageTest, PropertiesOfATableMayBeDamaged) {
+  {
+    const auto db = Open();
+    Write(db.get(), kNow);
+    ASSERT_TRUE(db->Compact().ok());
+    Write(db.get(), kNow + 1);
+  }
+  for (const char* database : {"head", "parts"}) {
+    for (const fs::path& table : Files(database, ".sst")) {
+      SCOPED_TRACE(table.string());
+      std::ifstream in(table, std::ios::binary);
+      const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+      Reader footer(std::string_view(bytes).substr(bytes.size() - 52));
+      uint64_t meta_index = 0;
+      ASSERT_TRUE(footer.GetVarint(&meta_index));
+      std::fstream out(table, std::ios::in | std::ios::out | std::ios::binary);
+      out.seekp(static_cast<std::streamoff>(meta_index - 6));
+      out.put(static_cast<char>(bytes[meta_index - 6] ^ 0x80));
+    }
+  }
+  const auto db = Open();
+  ASSERT_NE(db, nullptr);
+  EXPECT_TRUE(db->Repair([](double) {}).ok());
+  const Answer answer = Read(*db);
+  EXPECT_LT(answer.samples, 2 * kSeries);
+  EXPECT_FALSE(answer.losses.empty());
+  Write(db.get(), kNow + 2);
 }
 
 TEST_F(DamageTest, EveryFileOfTheHeadMayGo) {
