@@ -155,7 +155,7 @@ class RawServer {
       head.append(buffer, static_cast<size_t>(n));
     }
     Reply reply;
-    {
+    if (head.ends_with("\r\n\r\n")) {  // else the client went away before it had asked
       MutexLock lock(mutex_);
       reply = handler_(head);
     }
