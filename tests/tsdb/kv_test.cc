@@ -1,6 +1,7 @@
 #include "tsdb/kv.h"
 
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -63,6 +64,19 @@ TEST_F(KvTest, WhatWasThereIsNotCompactedBeforeThatIsAllowed) {
   const size_t before = Files();
   AddFiles(2 * kCompactsAt);
   EXPECT_EQ(Files(), before + 2 * kCompactsAt);
+}
+
+size_t OpenFiles() {
+  const std::filesystem::directory_iterator all("/proc/self/fd"), end;
+  return static_cast<size_t>(std::distance(all, end));
+}
+
+// A store of years has hundreds of parts, each a family.
+TEST_F(KvTest, FamiliesOfOneDatabaseKeepItsFolderOpenOnce) {
+  Open();
+  const size_t before = OpenFiles();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(kv_->GetOrCreate(std::to_string(i)).ok());
+  EXPECT_LE(OpenFiles(), before + 2);
 }
 
 }  // namespace
