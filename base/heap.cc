@@ -7,8 +7,10 @@
 
 namespace deckwatch {
 
-void LimitHeapArenas() {
+void SetUpHeap() {
   mallopt(M_ARENA_MAX, static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+  mallopt(M_MMAP_THRESHOLD, 8 << 20);
+  mallopt(M_TRIM_THRESHOLD, 32 << 20);
 }
 
 void TrimHeap() {

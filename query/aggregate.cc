@@ -59,7 +59,7 @@ class FoldingAggregator : public Aggregator {
     for (size_t row = 0; row < block.size(); ++row) {
       const size_t group = groups_.Of(block.series[row]);
       if (group >= rows_) Grow(group + 1);
-      Fold(block, row, group * steps_);
+      Fold(block, row, group);
     }
     return ctx_.budget.Hold(value_.size(), value_.size() * kBytesPerCell, &charge_);
   }
@@ -68,6 +68,7 @@ class FoldingAggregator : public Aggregator {
     StepVector out(steps_);
     out.Reserve(groups_.size());
     for (size_t group = 0; group < groups_.size(); ++group) {
+      if (OnlyCounts()) Settle(group);
       const size_t row = out.AddRow(std::move(groups_.info(group)));
       for (size_t i = 0; i < steps_; ++i) Emit(group * steps_ + i, row, i, &out);
     }
@@ -86,6 +87,13 @@ class FoldingAggregator : public Aggregator {
     flags_.resize(rows * steps_);
     if (NeedsCompensation() || IsVariance()) c_.resize(rows * steps_);
     if (NeedsCount()) count_.resize(rows * steps_);
+    if (OnlyCounts()) {
+      recent_.resize(rows * steps_);
+      recent_rows_.resize(rows);
+    }
+  }
+  bool OnlyCounts() const {
+    return e_.aggregate == AggregateOp::kCount || e_.aggregate == AggregateOp::kGroup;
   }
   bool NeedsCompensation() const {
     return e_.aggregate == AggregateOp::kSum || e_.aggregate == AggregateOp::kAvg;
@@ -113,12 +121,13 @@ class FoldingAggregator : public Aggregator {
     }
   }
 
-  void Fold(const StepVector& v, size_t row, size_t base) {
+  void Fold(const StepVector& v, size_t row, size_t group) {
+    const size_t base = group * steps_;
     switch (e_.aggregate) {
       case AggregateOp::kSum: return FoldSum(v, row, base);
       case AggregateOp::kAvg: return FoldAvg(v, row, base);
       case AggregateOp::kCount:
-      case AggregateOp::kGroup: return FoldCount(v, row, base);
+      case AggregateOp::kGroup: return FoldCount(v, row, group);
       case AggregateOp::kMin:
         return EachFloat(v, row, base, [this](size_t i, double x) {
           if (!Seen(i) || value_[i] > x || std::isnan(value_[i])) value_[i] = x;
@@ -207,17 +216,24 @@ class FoldingAggregator : public Aggregator {
     c_[i] = acc.c;
   }
 
-  void FoldCount(const StepVector& v, size_t row, size_t base) {
+  // Rows are counted in bytes first: many steps at once.
+  void FoldCount(const StepVector& v, size_t row, size_t group) {
+    const size_t steps = steps_;  // which the bytes written below could alias
     const uint8_t* cells = v.Cells(row);
-    const bool group = e_.aggregate == AggregateOp::kGroup;
-    double* values = &value_[base];
-    uint8_t* flags = &flags_[base];
+    uint8_t* recent = &recent_[group * steps];
+    for (size_t s = 0; s < steps; ++s) recent[s] += static_cast<uint8_t>(cells[s] != kAbsent);
+    if (++recent_rows_[group] == UINT8_MAX) Settle(group);
+  }
+
+  void Settle(size_t group) {
+    const size_t base = group * steps_;
     static_assert(kSeen == 1);
-    for (size_t s = 0; s < steps_; ++s) flags[s] |= static_cast<uint8_t>(cells[s] != kAbsent);
-    for (size_t s = 0; s < steps_; ++s) {
-      const double present = cells[s] != kAbsent ? 1 : 0;
-      values[s] = group ? std::max(values[s], present) : values[s] + present;
+    for (size_t i = base; i < base + steps_; ++i) {
+      value_[i] += recent_[i];
+      flags_[i] |= static_cast<uint8_t>(recent_[i] != 0);
     }
+    std::fill_n(&recent_[base], steps_, uint8_t{0});
+    recent_rows_[group] = 0;
   }
 
   // Welford's method; value_ is the sum of squared distances, c_ the mean.
@@ -305,6 +321,7 @@ class FoldingAggregator : public Aggregator {
     double v = value_[i];
     switch (e_.aggregate) {
       case AggregateOp::kSum: v += c_[i]; break;
+      case AggregateOp::kGroup: v = 1; break;
       case AggregateOp::kAvg:
         v = (flags_[i] & kIncremental) != 0 ? v + c_[i] : v / count_[i] + c_[i] / count_[i];
         break;
@@ -340,6 +357,8 @@ class FoldingAggregator : public Aggregator {
   std::vector<double> c_;      // compensation of a sum; the mean, for variances
   std::vector<double> count_;
   std::vector<uint8_t> flags_;
+  std::vector<uint8_t> recent_;       // per group and step: rows since the last Settle
+  std::vector<uint8_t> recent_rows_;  // per group: how many rows may be in there
   std::vector<std::unique_ptr<HistogramFold>> histograms_;
   Charge charge_;
 };

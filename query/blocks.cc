@@ -7,9 +7,9 @@ namespace deckwatch::query {
 
 namespace {
 
-// A block has this many series, fewer when they have very many steps.
+// A block has this many series, fewer when they have many steps: about what a core's cache holds.
 constexpr size_t kMaxBlockSeries = 256;
-constexpr size_t kMaxBlockCells = 4'000'000;
+constexpr size_t kMaxBlockCells = 1 << 17;
 
 // How many blocks are evaluated before the sink gets them. Waking threads and waiting for them
 // costs tens of microseconds: little work is done alone, and waves are long where blocks are small,

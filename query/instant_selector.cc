@@ -16,9 +16,13 @@ namespace deckwatch::query {
 
 namespace {
 
-constexpr uint32_t kNone = UINT32_MAX;
-
 // Which sample each step picks: the newest one in (reference - lookback, reference].
+struct Picked {
+  std::vector<uint32_t> sample;  // 0 where there is none
+  std::vector<uint8_t> cells;    // kFloat where there is one, else kAbsent
+  bool has_first = false;        // some step picks sample 0
+};
+
 class Picks {
  public:
   Picks(const std::vector<int64_t>& reference_ms, int64_t lookback_ms)
@@ -26,49 +30,58 @@ class Picks {
         lookback_ms_(lookback_ms),
         known_(RoomForTimes(reference_ms.size())) {}
 
-  const std::vector<uint32_t>& For(const std::vector<int64_t>& t_ms) {
+  const Picked& For(const std::vector<int64_t>& t_ms) {
     const auto found = known_.Find(t_ms.data(), t_ms.size());
-    std::vector<uint32_t>& picks = *found.value;
-    if (found.known) return picks;
-    picks.assign(reference_ms_.size(), kNone);
+    Picked& picked = *found.value;
+    if (found.known) return picked;
+    picked.sample.assign(reference_ms_.size(), 0);
+    picked.cells.assign(reference_ms_.size(), kAbsent);
+    picked.has_first = false;
     auto next = std::upper_bound(t_ms.begin(), t_ms.end(), reference_ms_.front());
-    for (size_t step = 0; step < picks.size(); ++step) {
+    for (size_t step = 0; step < reference_ms_.size(); ++step) {
       const int64_t reference = reference_ms_[step];
       while (next != t_ms.end() && *next <= reference) ++next;
       if (next == t_ms.begin() || *(next - 1) <= reference - lookback_ms_) continue;
-      picks[step] = static_cast<uint32_t>(next - t_ms.begin()) - 1;
+      picked.sample[step] = static_cast<uint32_t>(next - t_ms.begin()) - 1;
+      picked.cells[step] = kFloat;
+      picked.has_first |= picked.sample[step] == 0;
     }
-    return picks;
+    return picked;
   }
 
  private:
   const std::vector<int64_t>& reference_ms_;
   const int64_t lookback_ms_;
-  KnownTimes<std::vector<uint32_t>> known_;
+  KnownTimes<Picked> known_;
 };
 
-void PickFloats(const std::vector<double>& value, const std::vector<uint32_t>& picks,
-                StepVector* out, size_t row) {
+void PickFloats(const std::vector<double>& value, const Picked& picked, StepVector* out,
+                size_t row) {
   double* values = out->Values(row);
   uint8_t* cells = out->Cells(row);
-  for (size_t step = 0; step < picks.size(); ++step) {
-    if (picks[step] == kNone) continue;
-    const double v = value[picks[step]];
-    values[step] = v;
-    cells[step] = IsStale(v) ? kAbsent : kFloat;
+  const size_t steps = picked.sample.size();
+  bool stale = false;
+  for (size_t step = 0; step < steps; ++step) {
+    values[step] = value[picked.sample[step]];
+    stale |= IsStale(values[step]);
+  }
+  std::copy_n(picked.cells.begin(), steps, cells);
+  if (!stale) return;
+  for (size_t step = 0; step < steps; ++step) {
+    if (IsStale(values[step])) cells[step] = kAbsent;
   }
 }
 
-// The samples that `picks` name, unless they are stale markers.
-Status PickSamples(const Columns& c, const std::vector<uint32_t>& picks, Pick pick,
-                   bool tell_resets, StepVector* out, size_t row) {
+// The samples picked, unless they are stale markers.
+Status PickSamples(const Columns& c, const Picked& picked, Pick pick, bool tell_resets,
+                   StepVector* out, size_t row) {
   if (pick == Pick::kValue && c.histogram.empty()) {
-    PickFloats(c.value, picks, out, row);
+    PickFloats(c.value, picked, out, row);
     return {};
   }
-  for (size_t step = 0; step < picks.size(); ++step) {
-    if (picks[step] == kNone) continue;
-    const size_t i = picks[step];
+  for (size_t step = 0; step < picked.cells.size(); ++step) {
+    if (picked.cells[step] == kAbsent) continue;
+    const size_t i = picked.sample[step];
     const bool histogram = !c.histogram.empty() && c.histogram[i] != nullptr;
     if (histogram ? IsStale(*c.histogram[i]) : IsStale(c.value[i])) continue;
     if (pick == Pick::kInfoTimestamp && histogram) {
@@ -169,12 +182,12 @@ Status PickRow(QueryContext& ctx, const Picking& p, LabelsView labels, Columns* 
     worker->samples.SetWindows(p.reference_ms, ctx.lookback_ms, ctx.lookback_ms);
     PickSmoothed(worker->samples, p.reference_ms, p.selector, annotations, out, row);
   } else {
-    const std::vector<uint32_t>* picks = &worker->picks.For(columns->t_ms);
-    if (!columns->histogram.empty() && *std::min_element(picks->begin(), picks->end()) == 0) {
+    const Picked* picked = &worker->picks.For(columns->t_ms);
+    if (!columns->histogram.empty() && picked->has_first) {
       TRY(PrependPrevious(ctx, labels, columns));
-      picks = &worker->picks.For(columns->t_ms);
+      picked = &worker->picks.For(columns->t_ms);
     }
-    TRY(PickSamples(*columns, *picks, p.pick, p.tell_resets, out, row));
+    TRY(PickSamples(*columns, *picked, p.pick, p.tell_resets, out, row));
   }
   if (out->RowEmpty(row)) out->PopRow();
   return {};

@@ -16,7 +16,7 @@ namespace {
 // Signals are taken by this thread alone, one after another: SIGHUP reloads, SIGINT and SIGTERM
 // end the program.
 int Serve(const ServeFlags& flags) {
-  LimitHeapArenas();
+  SetUpHeap();
   sigset_t signals;
   sigemptyset(&signals);
   for (const int s : {SIGHUP, SIGINT, SIGTERM}) sigaddset(&signals, s);
