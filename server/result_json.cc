@@ -278,7 +278,8 @@ void AppendQueryResult(const QueryResult& result, std::string* out) {
     AppendTime(result.scalar_t_ms, out);
     *out += ',';
     if (result.type == ValueType::kScalar) {
-      AppendSampleValue(result.scalar, out);
+      // Prometheus writes these, and only these, without an exponent.
+      AppendJsonString(out, FormatFloatPlain(result.scalar));
     } else {
       AppendJsonString(out, result.string);
     }

@@ -52,6 +52,8 @@ TEST(ResultJson, WritesVectorsScalarsAndStrings) {
   result.scalar_t_ms = -1500;
   result.scalar = 3;
   EXPECT_EQ(Text(result), R"("resultType":"scalar","result":[-1.500,"3"])");
+  result.scalar = 5e-8;
+  EXPECT_EQ(Text(result), R"("resultType":"scalar","result":[-1.500,"0.00000005"])");
 }
 
 TEST(ResultJson, KeepsFloatsAndHistogramsOfASeriesApart) {
