@@ -7,6 +7,7 @@ deckwatch_room(query
     binary_cell.cc
     blocks.cc
     budget.cc
+    chunk_layout.cc
     engine.cc
     eval.cc
     eval_functions.cc

@@ -1,6 +1,7 @@
 #include "query/histogram_hints.h"
 
 #include "query/histogram_math.h"
+#include "query/selection.h"
 
 namespace deckwatch::query {
 
@@ -32,26 +33,16 @@ Status PrependPrevious(QueryContext& ctx, LabelsView labels, Columns* columns) {
   constexpr int64_t kOldestMs = 2 * 3'600'000;  // what a chunk of Prometheus's spans
   const HistogramPtr& first = columns->histogram.front();
   if (first == nullptr || first->hint != CounterResetHint::kUnknown) return {};
-  std::vector<Matcher> matchers;
-  for (LabelRef l : labels) {
-    matchers.push_back(Matcher::Equal(std::string(l.name), std::string(l.value)));
-  }
   SelectHints hints;
   hints.latest_only = true;
   const int64_t t_ms = columns->t_ms.front();
-  TRY_ASSIGN(const auto set, ctx.querier.Select(t_ms - kOldestMs, t_ms - 1, matchers, hints));
-  for (size_t i = 0; i < set->size(); ++i) {
-    if (set->LabelsAt(i) != labels) continue;
-    Columns before;
-    TRY(set->Read(i, &before));
-    ctx.budget.CountRead(before.size());
-    if (before.histogram.empty() || before.histogram.back() == nullptr) return {};
-    columns->t_ms.insert(columns->t_ms.begin(), before.t_ms.back());
-    columns->value.insert(columns->value.begin(), before.value.back());
-    columns->histogram.insert(columns->histogram.begin(), before.histogram.back());
-    if (!columns->start_ms.empty()) columns->start_ms.insert(columns->start_ms.begin(), 0);
-    return {};
-  }
+  Columns before;
+  TRY(ReadAlone(ctx, labels, t_ms - kOldestMs, t_ms - 1, hints, &before));
+  if (before.histogram.empty() || before.histogram.back() == nullptr) return {};
+  columns->t_ms.insert(columns->t_ms.begin(), before.t_ms.back());
+  columns->value.insert(columns->value.begin(), before.value.back());
+  columns->histogram.insert(columns->histogram.begin(), before.histogram.back());
+  if (!columns->start_ms.empty()) columns->start_ms.insert(columns->start_ms.begin(), 0);
   return {};
 }
 

@@ -255,14 +255,16 @@ void EachCount(Histogram* h, F f) {
   for (double& c : h->negative_buckets) f(c);
 }
 
-// Whether some bucket of `previous` has lost observations in `h`.
+// Whether some bucket of `previous` has lost observations in `h`. Where h has no more buckets, the
+// next one of `previous` decides, empty or not: so does Prometheus, which means to look at the
+// rest.
 bool AnyLoss(const BucketColumns& h, const BucketColumns& previous) {
   size_t i = 0;
   for (size_t j = 0; j < previous.size(); ++j) {
-    if (previous.count[j] == 0) continue;
     while (i < h.size() && h.index[i] < previous.index[j]) ++i;
-    const bool found = i < h.size() && h.index[i] == previous.index[j];
-    if (!found || h.count[i] < previous.count[j]) return true;
+    if (i == h.size()) return previous.count[j] != 0;
+    const bool found = h.index[i] == previous.index[j];
+    if (found ? h.count[i] < previous.count[j] : previous.count[j] != 0) return true;
   }
   return false;
 }

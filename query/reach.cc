@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "query/chunk_layout.h"
 #include "query/eval.h"
 #include "query/function_id.h"
 #include "query/functions.h"
@@ -148,6 +149,7 @@ class Walker {
       name = of;
       found = true;
     }
+    if (ShowsChunks(e.function->id)) reach_.shows_chunks = true;
     switch (e.function->id) {
       case FunctionId::kStart:
       case FunctionId::kEnd:

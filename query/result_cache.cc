@@ -207,6 +207,7 @@ void CachedQuery::Keep(const QueryResult& answer, bool saw_histograms) const {
                 taken_.size());
   // What was taken is still there, and may reach further.
   if (missing_.empty()) return;
+  if (saw_histograms && reach_.shows_chunks) return;
   auto kept = std::make_shared<KeptAnswer>();
   kept->steps = steps_;
   kept->stepwise = reach_.stepwise && !instant_ && !saw_histograms &&

@@ -53,6 +53,22 @@ Status ReadSeries(QueryContext& ctx, const SeriesSet& set, size_t begin, size_t 
   return s.ok() ? s : s.Annotate("expanding series");
 }
 
+Status ReadAlone(QueryContext& ctx, LabelsView labels, int64_t start_ms, int64_t end_ms,
+                 const SelectHints& hints, Columns* out) {
+  std::vector<Matcher> matchers;
+  for (LabelRef l : labels) {
+    matchers.push_back(Matcher::Equal(std::string(l.name), std::string(l.value)));
+  }
+  out->Clear();
+  TRY_ASSIGN(const auto set, ctx.querier.Select(start_ms, end_ms, matchers, hints));
+  for (size_t i = 0; i < set->size(); ++i) {
+    if (set->LabelsAt(i) != labels) continue;  // has more of them
+    TRY(set->Read(i, out));
+    ctx.budget.CountRead(out->size());
+  }
+  return {};
+}
+
 int64_t AtTime(const QueryContext& ctx, const Expr& e, int64_t t_ms) {
   switch (e.at) {
     case AtModifier::kNone: return t_ms;

@@ -21,4 +21,9 @@ Result<const SeriesSet*> Select(QueryContext& ctx, const Expr& selector, int64_t
 Status ReadSeries(QueryContext& ctx, const SeriesSet& set, size_t begin, size_t end,
                   const SeriesSet::Visit& visit);
 
+// Replaces `out` by the samples of the one series with these labels, for what a series already read
+// lacks; counts them.
+Status ReadAlone(QueryContext& ctx, LabelsView labels, int64_t start_ms, int64_t end_ms,
+                 const SelectHints& hints, Columns* out);
+
 }  // namespace deckwatch::query

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "query/blocks.h"
+#include "query/chunk_layout.h"
 #include "query/functions.h"
 #include "query/histogram_hints.h"
 #include "query/selection.h"
@@ -172,6 +173,7 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
             TRY(PrependPrevious(ctx, labels, columns));
             SetResetHints(columns, statistics_only);
           }
+          TRY(LayOutSelected(ctx, f.call->function->id, labels, columns));
           applier->Apply(*columns, labels, {SeriesLabels::View(labels), false}, out, annotations);
           return {};
         });

@@ -1,5 +1,6 @@
 deckwatch_test(query_engine_test
   SOURCES
+    chunk_layout_test.cc
     engine_histogram_test.cc
     engine_oracle_test.cc
     engine_parts_test.cc
