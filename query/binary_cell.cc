@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 
+#include "query/go_math.h"
 #include "query/histogram_math.h"
 
 namespace deckwatch::query {
@@ -31,8 +32,8 @@ void WithOperation(BinaryOp op, F f) {
     case BinaryOp::kMul: return compute(std::multiplies<>());
     case BinaryOp::kDiv: return compute(std::divides<>());
     case BinaryOp::kMod: return compute([](double a, double b) { return std::fmod(a, b); });
-    case BinaryOp::kPow: return compute([](double a, double b) { return std::pow(a, b); });
-    case BinaryOp::kAtan2: return compute([](double a, double b) { return std::atan2(a, b); });
+    case BinaryOp::kPow: return compute(go::Pow);
+    case BinaryOp::kAtan2: return compute(go::Atan2);
     case BinaryOp::kEq: return compare(std::equal_to<>());
     case BinaryOp::kNe: return compare(std::not_equal_to<>());
     case BinaryOp::kGt: return compare(std::greater<>());

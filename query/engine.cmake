@@ -11,6 +11,7 @@ deckwatch_room(query
     engine.cc
     eval.cc
     eval_functions.cc
+    go_math.cc
     histogram_buckets.cc
     histogram_functions.cc
     histogram_hints.cc

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "query/go_math.h"
 #include "query/histogram_math.h"
 
 namespace deckwatch::query {
@@ -22,10 +23,10 @@ double InsideBucket(const Histogram& h, const Bucket& b, double fraction) {
   if (UsesCustomBuckets(h) || (b.lower <= 0 && b.upper >= 0)) {
     return b.lower + (b.upper - b.lower) * fraction;
   }
-  const double log_lower = std::log2(std::fabs(b.lower));
-  const double log_upper = std::log2(std::fabs(b.upper));
-  if (b.lower > 0) return std::exp2(log_lower + (log_upper - log_lower) * fraction);
-  return -std::exp2(log_upper + (log_lower - log_upper) * (1 - fraction));
+  const double log_lower = go::Log2(std::fabs(b.lower));
+  const double log_upper = go::Log2(std::fabs(b.upper));
+  if (b.lower > 0) return go::Exp2(log_lower + (log_upper - log_lower) * fraction);
+  return -go::Exp2(log_upper + (log_lower - log_upper) * (1 - fraction));
 }
 
 // How many of the observations up to `v`, which lies inside the bucket.
@@ -38,9 +39,9 @@ double RankInside(const Histogram& h, const Bucket& b, bool zero_bucket, double 
     }
     return rank + b.count * (v - b.lower) / (b.upper - b.lower);
   }
-  const double log_lower = std::log2(std::fabs(b.lower));
-  const double log_upper = std::log2(std::fabs(b.upper));
-  const double log_v = std::log2(std::fabs(v));
+  const double log_lower = go::Log2(std::fabs(b.lower));
+  const double log_upper = go::Log2(std::fabs(b.upper));
+  const double log_v = go::Log2(std::fabs(v));
   const double fraction = v > 0 ? (log_v - log_lower) / (log_upper - log_lower)
                                 : 1 - (log_v - log_upper) / (log_lower - log_upper);
   return rank + b.count * fraction;

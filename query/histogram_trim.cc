@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "query/go_math.h"
 #include "query/histogram_math.h"
 
 namespace deckwatch::query {
@@ -31,9 +32,9 @@ double Kept(const Bucket& b, double x, bool keep_below, Scale scale) {
   if (scale == Scale::kLinear) {
     fraction = (x - b.lower) / (b.upper - b.lower);
   } else {
-    const double log_lower = std::log2(std::fabs(b.lower));
-    const double log_upper = std::log2(std::fabs(b.upper));
-    const double log_x = std::log2(std::fabs(x));
+    const double log_lower = go::Log2(std::fabs(b.lower));
+    const double log_upper = go::Log2(std::fabs(b.upper));
+    const double log_x = go::Log2(std::fabs(x));
     fraction = b.lower > 0 ? (log_x - log_lower) / (log_upper - log_lower)
                            : 1 - (log_x - log_upper) / (log_lower - log_upper);
   }

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "base/sample.h"
+#include "query/go_math.h"
 
 namespace deckwatch::query {
 
@@ -94,28 +95,28 @@ double DaysInMonth(double v) {
 FloatFunction FindMathFunction(FunctionId id) {
   switch (id) {
     case FunctionId::kAbs: return [](double v) { return std::fabs(v); };
-    case FunctionId::kAcos: return [](double v) { return std::acos(v); };
-    case FunctionId::kAcosh: return [](double v) { return std::acosh(v); };
-    case FunctionId::kAsin: return [](double v) { return std::asin(v); };
-    case FunctionId::kAsinh: return [](double v) { return std::asinh(v); };
-    case FunctionId::kAtan: return [](double v) { return std::atan(v); };
-    case FunctionId::kAtanh: return [](double v) { return std::atanh(v); };
+    case FunctionId::kAcos: return go::Acos;
+    case FunctionId::kAcosh: return go::Acosh;
+    case FunctionId::kAsin: return go::Asin;
+    case FunctionId::kAsinh: return go::Asinh;
+    case FunctionId::kAtan: return go::Atan;
+    case FunctionId::kAtanh: return go::Atanh;
     case FunctionId::kCeil: return [](double v) { return std::ceil(v); };
-    case FunctionId::kCos: return [](double v) { return std::cos(v); };
-    case FunctionId::kCosh: return [](double v) { return std::cosh(v); };
+    case FunctionId::kCos: return go::Cos;
+    case FunctionId::kCosh: return go::Cosh;
     case FunctionId::kDeg: return Deg;
-    case FunctionId::kExp: return [](double v) { return std::exp(v); };
+    case FunctionId::kExp: return go::Exp;
     case FunctionId::kFloor: return [](double v) { return std::floor(v); };
-    case FunctionId::kLn: return [](double v) { return std::log(v); };
-    case FunctionId::kLog10: return [](double v) { return std::log10(v); };
-    case FunctionId::kLog2: return [](double v) { return std::log2(v); };
+    case FunctionId::kLn: return go::Log;
+    case FunctionId::kLog10: return go::Log10;
+    case FunctionId::kLog2: return go::Log2;
     case FunctionId::kRad: return Rad;
     case FunctionId::kSgn: return Sgn;
-    case FunctionId::kSin: return [](double v) { return std::sin(v); };
-    case FunctionId::kSinh: return [](double v) { return std::sinh(v); };
+    case FunctionId::kSin: return go::Sin;
+    case FunctionId::kSinh: return go::Sinh;
     case FunctionId::kSqrt: return [](double v) { return std::sqrt(v); };
-    case FunctionId::kTan: return [](double v) { return std::tan(v); };
-    case FunctionId::kTanh: return [](double v) { return std::tanh(v); };
+    case FunctionId::kTan: return go::Tan;
+    case FunctionId::kTanh: return go::Tanh;
     default: return nullptr;
   }
 }

@@ -6,6 +6,7 @@ deckwatch_test(query_engine_test
     engine_parts_test.cc
     engine_property_test.cc
     engine_test.cc
+    go_math_test.cc
     query_registry_test.cc
     result_cache_test.cc
     naive_evaluator.cc

@@ -6,6 +6,7 @@
 
 #include "query/function_id.h"
 #include "query/functions.h"
+#include "query/go_math.h"
 
 namespace deckwatch::query {
 
@@ -172,8 +173,8 @@ double NaiveEvaluator::Arithmetic(BinaryOp op, double a, double b) {
     case BinaryOp::kMul: return a * b;
     case BinaryOp::kDiv: return a / b;
     case BinaryOp::kMod: return std::fmod(a, b);
-    case BinaryOp::kPow: return std::pow(a, b);
-    default: return std::atan2(a, b);
+    case BinaryOp::kPow: return go::Pow(a, b);
+    default: return go::Atan2(a, b);
   }
 }
 
