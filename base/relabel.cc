@@ -185,6 +185,12 @@ bool Apply(const RelabelRule& rule, LabelsBuilder* labels) {
 
 }  // namespace
 
+std::string_view RelabelActionName(RelabelAction action) {
+  return std::find_if(kActions.begin(), kActions.end(),
+                      [action](const ActionName& a) { return a.action == action; })
+      ->name;
+}
+
 Result<RelabelRule> RelabelRule::Parse(const YamlNode& node, std::string_view file) {
   RelabelRule rule;
   YamlDecoder d(node, file, "relabel_config");

@@ -29,6 +29,8 @@ enum class RelabelAction {
   kUppercase
 };
 
+std::string_view RelabelActionName(RelabelAction action);  // as the configuration writes it
+
 // One rule, immutable once parsed; safe to use from several threads.
 struct RelabelRule {
   RelabelAction action = RelabelAction::kReplace;

@@ -44,8 +44,10 @@ struct ApiContext {
   std::map<std::string, std::string> flags;  // for status/flags
   std::function<std::string()> config_yaml;  // the loaded configuration, secrets hidden
   std::function<Labels()> external_labels;
-  std::function<std::pair<bool, int64_t>()> last_reload;  // success, when it last succeeded (ms)
-  std::function<int64_t()> reload_failed_ms;              // when; 0: the last one did not fail
+  std::function<scraper::ScrapeConfigs()> scrape_configs;  // of the loaded configuration
+  std::function<std::string()> metrics_page;               // as /metrics
+  std::function<std::pair<bool, int64_t>()> last_reload;   // success, when it last succeeded (ms)
+  std::function<int64_t()> reload_failed_ms;               // when; 0: the last one did not fail
 };
 
 enum class ApiErrorType {
@@ -97,7 +99,7 @@ class Api {
 
 void RegisterQueryApi(Api* api);   // query, query_range, query_exemplars, format_query, parse_query
 void RegisterSeriesApi(Api* api);  // series, labels, label values, metadata
-void RegisterTargetsApi(Api* api);   // targets, targets/metadata, scrape_pools
+void RegisterTargetsApi(Api* api);   // targets, targets/*, scrape_pools
 void RegisterRulesApi(Api* api);     // rules, alerts, alertmanagers
 void RegisterStatusApi(Api* api);    // status/*, notifications
 void RegisterAdminApi(Api* api);     // admin/tsdb/*

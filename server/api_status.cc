@@ -1,4 +1,4 @@
-// /api/v1/status/{config,flags,runtimeinfo,buildinfo,tsdb,tsdb/blocks,walreplay}.
+// /api/v1/status/{config,flags,runtimeinfo,buildinfo,tsdb,tsdb/blocks,self_metrics,walreplay}.
 #include <array>
 #include <filesystem>
 #include <thread>
@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "server/api.h"
+#include "server/families_json.h"
 #include "server/version.h"
 
 namespace deckwatch::server {
@@ -134,6 +135,22 @@ ApiResult Blocks(const ApiContext& c, const Request&) {
   return out;
 }
 
+// Our own metrics, of all names or of those that metric_name_pattern matches.
+ApiResult SelfMetrics(const ApiContext& c, const Request& request) {
+  std::optional<Regex> names;
+  if (const std::string_view text = request.Param("metric_name_pattern"); !text.empty()) {
+    auto compiled = Regex::Compile(text);
+    if (!compiled.ok()) {
+      return ApiResult::BadParameter("metric_name_pattern", compiled.status().message());
+    }
+    names = std::move(compiled).value();
+  }
+  ApiResult out;
+  JsonWriter w(&out.data);
+  WriteFamilies(c.metrics_page(), names ? &*names : nullptr, &w);
+  return out;
+}
+
 // The store answers at once after a start: there is never a replay to show.
 void WalReplay(const Request&, Response* response) {
   response->content_type = "application/json";
@@ -172,6 +189,7 @@ void RegisterStatusApi(Api* api) {
   add("/status/runtimeinfo", RuntimeInfo);
   add("/status/tsdb", Tsdb);
   add("/status/tsdb/blocks", Blocks);
+  add("/status/self_metrics", SelfMetrics);
   add("/notifications", Notifications);
   add("/notifications/live", LiveNotifications);
   api->server()->Route("GET", "/api/v1/status/walreplay", Lane::kControl, WalReplay);

@@ -1,4 +1,4 @@
-// /api/v1/targets, targets/metadata, scrape_pools.
+// /api/v1/targets, targets/metadata, targets/relabel_steps, scrape_pools.
 #include <algorithm>
 #include <set>
 
@@ -88,6 +88,56 @@ ApiResult TargetMetadata(const ApiContext& c, const Request& request) {
   return out;
 }
 
+void WriteRule(const RelabelRule& rule, JsonWriter* w) {
+  w->BeginObject();
+  if (!rule.source_labels.empty()) WriteStrings(&w->Key("sourceLabels"), rule.source_labels);
+  const auto write = [&](std::string_view key, const std::string& value) {
+    if (!value.empty()) w->Key(key).String(value);
+  };
+  write("separator", rule.separator);
+  write("regex", rule.regex.pattern());
+  if (rule.modulus != 0) w->Key("modulus").Uint(rule.modulus);
+  write("targetLabel", rule.target_label);
+  write("replacement", rule.replacement);
+  w->Key("action").String(RelabelActionName(rule.action)).EndObject();
+}
+
+// What each relabelling rule of a pool makes of `labels`, a JSON object, after the rules before it.
+ApiResult RelabelSteps(const ApiContext& c, const Request& request) {
+  const std::string_view pool = request.Param("scrapePool"), text = request.Param("labels");
+  const auto bad = [](std::string reason) {
+    return ApiResult::Error(ApiErrorType::kBadData, std::move(reason));
+  };
+  if (pool.empty()) return bad("no scrapePool parameter provided");
+  if (text.empty()) return bad("no labels parameter provided");
+  const auto parsed = Json::Parse(text);
+  if (!parsed.ok()) return bad("error parsing labels: " + std::string(parsed.status().message()));
+  if (!parsed->IsObject()) return bad("error parsing labels: not an object");
+  LabelsBuilder labels;
+  for (const auto& [name, value] : parsed->AsObject()) {
+    if (!value.IsString()) return bad("error parsing labels: " + name + " is not a string");
+    labels.Set(name, value.AsString());
+  }
+  const scraper::ScrapeConfigs configs = c.scrape_configs();
+  const auto config = std::find_if(configs.begin(), configs.end(),
+                                   [&](const auto& x) { return x->job_name == pool; });
+  if (config == configs.end()) {
+    return bad("error retrieving scrape config: scrape pool " + QuoteGo(pool) + " not found");
+  }
+  ApiResult out;
+  JsonWriter w(&out.data);
+  w.BeginObject().Key("steps").BeginArray();
+  bool keep = true;
+  for (const RelabelRule& rule : (*config)->relabel_rules) {
+    keep = keep && Relabel({rule}, &labels);
+    WriteRule(rule, &w.BeginObject().Key("rule"));
+    WriteLabels(&w.Key("output"), keep ? labels.Build() : Labels());
+    w.Key("keep").Bool(keep).EndObject();
+  }
+  w.EndArray().EndObject();
+  return out;
+}
+
 ApiResult ScrapePools(const ApiContext& c, const Request&) {
   std::set<std::string> pools;
   if (c.scraper) {
@@ -112,6 +162,7 @@ void RegisterTargetsApi(Api* api) {
   };
   add("/targets", Targets);
   add("/targets/metadata", TargetMetadata);
+  add("/targets/relabel_steps", RelabelSteps);
   add("/scrape_pools", ScrapePools);
 }
 

@@ -305,6 +305,8 @@ void App::Impl::FillContext() {
   context.flags = flags.all;
   context.config_yaml = [this] { return CurrentConfig()->redacted_yaml; };
   context.external_labels = [this] { return CurrentConfig()->external_labels; };
+  context.scrape_configs = [this] { return CurrentConfig()->scrape_configs; };
+  context.metrics_page = [this] { return MetricsPage(); };
   context.last_reload = [this] {
     MutexLock lock(mutex);
     return std::pair(reload_ok, reload_ok_ms);

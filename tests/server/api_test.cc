@@ -3,12 +3,14 @@
 
 #include <cmath>
 #include <filesystem>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/executor.h"
 #include "base/http_client.h"
+#include "base/yaml.h"
 #include "query/functions.h"
 #include "server/metric_family.h"
 #include "server/remote_write.h"
@@ -510,6 +512,80 @@ TEST_F(ApiTest, HasEmptyListsWithoutScraperAndRules) {
   EXPECT_EQ(Data("/api/v1/alerts"), R"({"alerts":[]})");
   EXPECT_EQ(Data("/api/v1/alertmanagers"),
             R"({"activeAlertmanagers":[],"droppedAlertmanagers":[]})");
+}
+
+TEST_F(ApiTest, RelabelSteps) {
+  context_.scrape_configs = [] {
+    const auto node = ParseYaml(R"(
+- job_name: web
+  relabel_configs:
+  - {source_labels: [__address__, job], regex: '(.*):(.*);web', target_label: port, replacement: $2}
+  - {action: labeldrop, regex: secret}
+  - {action: hashmod, source_labels: [job], modulus: 1, target_label: shard}
+  - {action: drop, source_labels: [port], regex: '1'}
+  - {target_label: late, replacement: x}
+)",
+                                "p.yml");
+    std::set<std::string> names;
+    return scraper::ParseScrapeConfigs(*node, "p.yml", {}, &names).value();
+  };
+  EXPECT_EQ(
+      Data("/api/v1/targets/relabel_steps?scrapePool=web&labels=%7B%22__address__%22:%22h:1%22,"
+           "%22job%22:%22web%22,%22secret%22:%22s%22%7D"),
+      R"x({"steps":[{"rule":{"sourceLabels":["__address__","job"],"separator":";",)x"
+      R"x("regex":"(.*):(.*);web","targetLabel":"port","replacement":"$2","action":"replace"},)x"
+      R"x("output":{"__address__":"h:1","job":"web","port":"1","secret":"s"},"keep":true},)x"
+      R"x({"rule":{"separator":";","regex":"secret","replacement":"$1","action":"labeldrop"},)x"
+      R"x("output":{"__address__":"h:1","job":"web","port":"1"},"keep":true},)x"
+      R"x({"rule":{"sourceLabels":["job"],"separator":";","regex":"(.*)","modulus":1,)x"
+      R"x("targetLabel":"shard","replacement":"$1","action":"hashmod"},)x"
+      R"x("output":{"__address__":"h:1","job":"web","port":"1","shard":"0"},"keep":true},)x"
+      R"x({"rule":{"sourceLabels":["port"],"separator":";","regex":"1","replacement":"$1",)x"
+      R"x("action":"drop"},"output":{},"keep":false},)x"
+      R"x({"rule":{"separator":";","regex":"(.*)","targetLabel":"late","replacement":"x",)x"
+      R"x("action":"replace"},"output":{},"keep":false}]})x");
+  const std::string path = "/api/v1/targets/relabel_steps?";
+  EXPECT_EQ(Error(path + "labels=%7B%7D"), "400 bad_data: no scrapePool parameter provided");
+  EXPECT_EQ(Error(path + "scrapePool=web"), "400 bad_data: no labels parameter provided");
+  EXPECT_THAT(Error(path + "scrapePool=web&labels=%7B"), HasSubstr("error parsing labels: "));
+  EXPECT_THAT(Error(path + "scrapePool=web&labels=%7B%22a%22:1%7D"),
+              HasSubstr("error parsing labels: a is not a string"));
+  EXPECT_THAT(Error(path + "scrapePool=web&labels=%5B%5D"), HasSubstr("error parsing labels: "));
+  EXPECT_EQ(Error(path + "scrapePool=x&labels=%7B%7D"),
+            "400 bad_data: error retrieving scrape config: scrape pool \"x\" not found");
+}
+
+TEST_F(ApiTest, SelfMetrics) {
+  context_.metrics_page = [] {
+    return "# HELP up_total Help \\\\ of it.\n# TYPE up_total counter\nup_total{a=\"b\"} "
+           "3\nup_total 1e30\n"
+           "# HELP odd Gauge.\n# TYPE odd gauge\nodd NaN\nodd{x=\"1\"} -Inf\n"
+           "# HELP s Summary.\n# TYPE s summary\ns{quantile=\"0.5\",h=\"q\"} 2\ns_sum{h=\"q\"} "
+           "4.5\n"
+           "s_count{h=\"q\"} 2\ns_sum{h=\"r\"} 1\ns_count{h=\"r\"} 1\n"
+           "# HELP b Histogram.\n# TYPE b histogram\nb_bucket{le=\"1\"} 1\nb_bucket{le=\"+Inf\"} "
+           "2\n"
+           "b_sum 3\nb_count 2\nnot a line\n";
+  };
+  const std::string counter =
+      R"({"name":"up_total","help":"Help \\ of it.","type":"COUNTER","metric":[)"
+      R"({"label":[{"name":"a","value":"b"}],"counter":{"value":3}},{"counter":{"value":1e+30}}]})";
+  EXPECT_EQ(Data("/api/v1/status/self_metrics?metric_name_pattern=up_.*"), "[" + counter + "]");
+  EXPECT_EQ(
+      Data("/api/v1/status/self_metrics"),
+      "[" + counter +
+          R"(,{"name":"odd","help":"Gauge.","type":"GAUGE","metric":[{"gauge":{"value":"NaN"}},)"
+          R"({"label":[{"name":"x","value":"1"}],"gauge":{"value":"-Infinity"}}]},)"
+          R"({"name":"s","help":"Summary.","type":"SUMMARY","metric":[)"
+          R"({"label":[{"name":"h","value":"q"}],"summary":{"sampleCount":"2","sampleSum":4.5,)"
+          R"("quantile":[{"quantile":0.5,"value":2}]}},{"label":[{"name":"h","value":"r"}],)"
+          R"("summary":{"sampleCount":"1","sampleSum":1}}]},)"
+          R"({"name":"b","help":"Histogram.","type":"HISTOGRAM","metric":[{"histogram":{)"
+          R"("sampleCount":"2","sampleSum":3,"bucket":[{"cumulativeCount":"1","upperBound":1},)"
+          R"({"cumulativeCount":"2","upperBound":"Infinity"}]}}]}])");
+  EXPECT_EQ(Data("/api/v1/status/self_metrics?metric_name_pattern=nothing"), "[]");
+  EXPECT_THAT(Error("/api/v1/status/self_metrics?metric_name_pattern=%28"),
+              HasSubstr("400 bad_data: invalid parameter \"metric_name_pattern\""));
 }
 
 }  // namespace
