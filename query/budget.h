@@ -65,8 +65,10 @@ class Budget {
   }
 
   void NoteHistograms() { saw_histograms_.store(true, std::memory_order_relaxed); }
+  void NoteChunks() { saw_chunks_.store(true, std::memory_order_relaxed); }
 
   bool saw_histograms() const { return saw_histograms_; }  // some series read held native ones
+  bool saw_chunks() const { return saw_chunks_; }          // some of those were laid out as chunks
   uint64_t samples_read() const { return samples_read_; }
   uint64_t series_selected() const { return series_selected_; }
   int64_t timeout_ms() const { return limits_.timeout_ms; }
@@ -89,6 +91,7 @@ class Budget {
   mutable Mutex mutex_;
   Status end_ GUARDED_BY(mutex_);
   std::atomic<bool> saw_histograms_{false};
+  std::atomic<bool> saw_chunks_{false};
   std::atomic<uint64_t> samples_{0};
   std::atomic<uint64_t> bytes_{0};
   std::atomic<uint64_t> peak_samples_{0};

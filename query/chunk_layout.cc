@@ -382,10 +382,16 @@ class Chunks {
   EncodedSize size_;
 };
 
-bool HoldsGauges(const Columns& columns) {
-  return std::any_of(columns.histogram.begin(), columns.histogram.end(), [](const HistogramPtr& h) {
-    return h != nullptr && h->hint == CounterResetHint::kGauge;
-  });
+// Resets of counters are told apart when they are stored, by what they count: there the lists do
+// not matter. Those of gauges, which only a mistaken query asks for, are found by comparing lists.
+bool ShowsLists(FunctionId id, const Columns& columns) {
+  if (id == FunctionId::kChanges || id == FunctionId::kResets) return true;
+  const bool finds_resets =
+      id == FunctionId::kRate || id == FunctionId::kIncrease || id == FunctionId::kIrate;
+  return finds_resets &&
+         std::any_of(columns.histogram.begin(), columns.histogram.end(), [](const HistogramPtr& h) {
+           return h != nullptr && h->hint == CounterResetHint::kGauge;
+         });
 }
 
 }  // namespace
@@ -397,13 +403,9 @@ void LayOutAsChunks(Columns* columns) {
   chunks.Close(columns->size());
 }
 
-bool ShowsChunks(FunctionId id) {
-  return id == FunctionId::kChanges || id == FunctionId::kResets || id == FunctionId::kIrate;
-}
-
 Status LayOutSelected(QueryContext& ctx, FunctionId id, LabelsView labels, Columns* columns) {
-  if (columns->histogram.empty() || !ShowsChunks(id)) return {};
-  if (id == FunctionId::kIrate && !HoldsGauges(*columns)) return {};  // counters: to no effect
+  if (columns->histogram.empty() || !ShowsLists(id, *columns)) return {};
+  ctx.budget.NoteChunks();
   Columns whole;
   TRY(ReadAlone(ctx, labels, RangeStart(columns->t_ms.front()), RangeEnd(columns->t_ms.back()) - 1,
                 {}, &whole));

@@ -17,11 +17,9 @@ namespace deckwatch::query {
 // several ranges of two hours, aligned to such: no chunk reaches beyond one.
 void LayOutAsChunks(Columns* columns);
 
-// Whether a range function over raw samples shows the lists of histograms.
-bool ShowsChunks(FunctionId id);
-
-// Before such a function: lays out the histograms among samples of the series with these labels,
-// for which it reads what else lies in their chunks. Does nothing for other functions.
+// Before a range function that shows the lists of histograms: lays out those among `columns`, which
+// are samples of the series with these labels, for which it reads what else lies in their chunks.
+// Does nothing where they do not show.
 Status LayOutSelected(QueryContext& ctx, FunctionId id, LabelsView labels, Columns* columns);
 
 }  // namespace deckwatch::query

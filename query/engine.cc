@@ -141,7 +141,7 @@ class Run {
       TRY(Evaluate(ctx, expr, cached, &result));
     }
     if (cached->steps_taken() > 0) TRY(HoldRows(result.series));
-    cached->Keep(result, budget_.saw_histograms());
+    cached->Keep(result, budget_.saw_histograms(), budget_.saw_chunks());
     return result;
   }
 

@@ -4,7 +4,6 @@
 #include <array>
 #include <string_view>
 
-#include "query/chunk_layout.h"
 #include "query/eval.h"
 #include "query/function_id.h"
 #include "query/functions.h"
@@ -149,7 +148,6 @@ class Walker {
       name = of;
       found = true;
     }
-    if (ShowsChunks(e.function->id)) reach_.shows_chunks = true;
     switch (e.function->id) {
       case FunctionId::kStart:
       case FunctionId::kEnd:

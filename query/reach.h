@@ -19,9 +19,6 @@ struct Reach {
   // rows of equal labels become one of which only some are to lose their name, or where an error at
   // one step comes from series that have samples at others.
   bool stepwise = true;
-  // Of native histograms it depends on what lies in their chunks (LayOutAsChunks), later samples
-  // among that.
-  bool shows_chunks = false;
 };
 
 // `e` with its durations resolved.

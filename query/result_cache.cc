@@ -199,15 +199,14 @@ QueryResult CachedQuery::Join(std::vector<QueryResult> evaluated) const {
   return out;
 }
 
-void CachedQuery::Keep(const QueryResult& answer, bool saw_histograms) const {
+void CachedQuery::Keep(const QueryResult& answer, bool saw_histograms, bool saw_chunks) const {
   if (cache_ == nullptr) return;
   cache_->Count(taken_.size() == 0 ? ResultCache::Outcome::kMiss
                 : missing_.empty() ? ResultCache::Outcome::kHit
                                    : ResultCache::Outcome::kPartial,
                 taken_.size());
   // What was taken is still there, and may reach further.
-  if (missing_.empty()) return;
-  if (saw_histograms && reach_.shows_chunks) return;
+  if (missing_.empty() || saw_chunks) return;
   auto kept = std::make_shared<KeptAnswer>();
   kept->steps = steps_;
   kept->stepwise = reach_.stepwise && !instant_ && !saw_histograms &&

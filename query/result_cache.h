@@ -90,8 +90,9 @@ class CachedQuery {
 
   // The answer, of what was taken and what evaluating each of missing() gave.
   QueryResult Join(std::vector<QueryResult> evaluated) const;
-  // Keeps the joined answer, if anything of it is new, and counts the query.
-  void Keep(const QueryResult& answer, bool saw_histograms) const;
+  // Keeps the joined answer, if anything of it is new, and counts the query. One that depends on
+  // chunks (LayOutSelected) depends on samples beyond its reach, and is not kept.
+  void Keep(const QueryResult& answer, bool saw_histograms, bool saw_chunks) const;
 
  private:
   bool MayTakeWhole(const KeptAnswer& kept) const;
