@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "query/histogram_buckets.h"
+#include "query/histogram_hints.h"
 #include "query/selection.h"
 
 namespace deckwatch::query {
@@ -403,8 +404,13 @@ void LayOutAsChunks(Columns* columns) {
   chunks.Close(columns->size());
 }
 
-Status LayOutSelected(QueryContext& ctx, FunctionId id, LabelsView labels, Columns* columns) {
+Status LayOutSelected(QueryContext& ctx, FunctionId id, bool statistics_only, LabelsView labels,
+                      Columns* columns) {
   if (columns->histogram.empty() || !ShowsLists(id, *columns)) return {};
+  if (statistics_only) {
+    KeepStatistics(columns);
+    return {};
+  }
   ctx.budget.NoteChunks();
   Columns whole;
   TRY(ReadAlone(ctx, labels, RangeStart(columns->t_ms.front()), RangeEnd(columns->t_ms.back()) - 1,

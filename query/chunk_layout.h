@@ -19,7 +19,9 @@ void LayOutAsChunks(Columns* columns);
 
 // Before a range function that shows the lists of histograms: lays out those among `columns`, which
 // are samples of the series with these labels, for which it reads what else lies in their chunks.
-// Does nothing where they do not show.
-Status LayOutSelected(QueryContext& ctx, FunctionId id, LabelsView labels, Columns* columns);
+// Where only statistics are asked for, takes away their buckets. Does nothing where lists do not
+// show.
+Status LayOutSelected(QueryContext& ctx, FunctionId id, bool statistics_only, LabelsView labels,
+                      Columns* columns);
 
 }  // namespace deckwatch::query

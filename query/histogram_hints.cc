@@ -24,6 +24,18 @@ void SetResetHints(Columns* c, bool tell_resets) {
   }
 }
 
+void KeepStatistics(Columns* c) {
+  SetResetHints(c, true);
+  for (HistogramPtr& h : c->histogram) {
+    if (h == nullptr) continue;
+    auto statistics = std::make_shared<Histogram>();
+    statistics->hint = h->hint;
+    statistics->count = h->count;
+    statistics->sum = h->sum;
+    h = std::move(statistics);
+  }
+}
+
 bool ShowsResetHints(FunctionId id) {
   return id == FunctionId::kSumOverTime || id == FunctionId::kAvgOverTime ||
          id == FunctionId::kFirstOverTime || id == FunctionId::kLastOverTime;

@@ -14,6 +14,10 @@ HistogramPtr WithResetHint(const Columns& c, size_t i, bool tell_resets);
 // All of them.
 void SetResetHints(Columns* c, bool tell_resets);
 
+// Leaves nothing but counts, sums and what hints tell of resets. So Prometheus reads histograms
+// where no more is asked for: gauges then have "resets" where their counts fall, and only there.
+void KeepStatistics(Columns* c);
+
 // Whether results of a range function show the hints of its samples.
 bool ShowsResetHints(FunctionId id);
 

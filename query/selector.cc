@@ -173,7 +173,7 @@ Status ApplyToSelector(QueryContext& ctx, const RangeFunctionCall& f, const Step
             TRY(PrependPrevious(ctx, labels, columns));
             SetResetHints(columns, statistics_only);
           }
-          TRY(LayOutSelected(ctx, f.call->function->id, labels, columns));
+          TRY(LayOutSelected(ctx, f.call->function->id, statistics_only, labels, columns));
           applier->Apply(*columns, labels, {SeriesLabels::View(labels), false}, out, annotations);
           return {};
         });
