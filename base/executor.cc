@@ -1,10 +1,12 @@
 #include "base/executor.h"
 
 #include <atomic>
+#include <cerrno>
 #include <deque>
 #include <vector>
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -35,13 +37,35 @@ std::jthread StartThread(const std::string& name, std::function<void(std::stop_t
       });
 }
 
+namespace {
+
+// Waking through one costs a single call to the kernel; a condition variable that heeds stop tokens
+// takes a lock of its own on both sides, which the thread that is woken then has to wait for.
+class Semaphore {
+ public:
+  Semaphore() { sem_init(&sem_, 0, 0); }
+  ~Semaphore() { sem_destroy(&sem_); }
+  Semaphore(const Semaphore&) = delete;
+  Semaphore& operator=(const Semaphore&) = delete;
+
+  void Post() { sem_post(&sem_); }
+  void Wait() {
+    while (sem_wait(&sem_) != 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  sem_t sem_;
+};
+
+}  // namespace
+
 // Idle threads wait in a stack, so that the one that worked last works next: its stack, its arena
 // of the allocator and its part of the caches are warm, and the others stay out of memory until
 // there is work for them.
 struct ThreadPool::Impl {
   struct Worker {
-    CondVar wake;
-    bool called = false;  // guarded by the mutex of the pool
+    Semaphore wake;
     std::jthread thread;
   };
   Mutex mutex;
@@ -50,23 +74,28 @@ struct ThreadPool::Impl {
   size_t max_queue = 0;
   std::vector<std::unique_ptr<Worker>> workers;
 
-  // False: the pool ends, and nothing is left to be done.
-  bool Next(std::stop_token stop, Worker* self, std::function<void()>* task) {
+  // A task, or else, having put `self` among the idle ones, nothing. `*over`: the pool ends, and
+  // nothing is left to be done.
+  std::function<void()> Take(const std::stop_token& stop, Worker* self, bool* over) {
     MutexLock lock(mutex);
-    while (queue.empty()) {
-      if (stop.stop_requested()) return false;
-      self->called = false;
+    std::erase(idle, self);  // it may be woken by the end of the pool, or before it went to sleep
+    if (queue.empty()) {
+      *over = stop.stop_requested();
       idle.push_back(self);
-      self->wake.WaitFor(mutex, stop, 3'600'000,
-                         [this, self]() REQUIRES(mutex) { return self->called; });
-      if (!self->called) std::erase(idle, self);
+      return nullptr;
     }
-    *task = std::move(queue.front());
+    std::function<void()> task = std::move(queue.front());
     queue.pop_front();
-    return true;
+    return task;
   }
-  void Run(std::stop_token stop, Worker* self) {
-    for (std::function<void()> task; Next(stop, self, &task); task = nullptr) task();
+  void Run(const std::stop_token& stop, Worker* self) {
+    for (bool over = false; !over;) {
+      if (const auto task = Take(stop, self, &over)) {
+        task();
+      } else if (!over) {
+        self->wake.Wait();
+      }
+    }
   }
 };
 
@@ -84,7 +113,8 @@ ThreadPool::ThreadPool(const std::string& name, int threads, size_t max_queue, P
 
 ThreadPool::~ThreadPool() {
   for (auto& worker : impl_->workers) worker->thread.request_stop();
-  impl_->workers.clear();
+  for (auto& worker : impl_->workers) worker->wake.Post();
+  for (auto& worker : impl_->workers) worker->thread.join();
 }
 
 bool ThreadPool::TrySubmit(std::function<void()> task) {
@@ -96,9 +126,8 @@ bool ThreadPool::TrySubmit(std::function<void()> task) {
     if (impl_->idle.empty()) return true;
     worker = impl_->idle.back();
     impl_->idle.pop_back();
-    worker->called = true;
   }
-  worker->wake.NotifyOne();
+  worker->wake.Post();
   return true;
 }
 

@@ -8,24 +8,33 @@ namespace deckwatch::query {
 
 namespace {
 
-// Below histogram_count, histogram_sum or histogram_avg. A subquery or a function that looks at
-// buckets in between ends that.
-void FindStatisticsOnly(const Expr& e, bool inside, std::unordered_set<const Expr*>* out) {
-  if (e.kind == NodeKind::kVectorSelector && inside) out->insert(&e);
-  if (e.kind == NodeKind::kSubquery) inside = false;
-  if (e.kind == NodeKind::kCall) {
-    switch (e.function->id) {
-      case FunctionId::kHistogramCount:
-      case FunctionId::kHistogramSum:
-      case FunctionId::kHistogramAvg: inside = true; break;
-      case FunctionId::kHistogramQuantile:
-      case FunctionId::kHistogramFraction: inside = false; break;
-      default: break;
-    }
+enum class Asked { kAll, kStatistics, kBuckets };
+
+// What `e` asks of the histograms below it, or what was asked above it: buckets once and for all.
+Asked AskedBy(const Expr& e, Asked above) {
+  if (above == Asked::kBuckets || e.kind == NodeKind::kSubquery) return Asked::kBuckets;
+  if (e.kind == NodeKind::kBinary) {
+    const bool trims = e.op == BinaryOp::kTrimUpper || e.op == BinaryOp::kTrimLower;
+    return trims ? Asked::kBuckets : above;
   }
-  if (e.lhs != nullptr) FindStatisticsOnly(*e.lhs, inside, out);
-  if (e.rhs != nullptr) FindStatisticsOnly(*e.rhs, inside, out);
-  for (const auto& arg : e.args) FindStatisticsOnly(*arg, inside, out);
+  if (e.kind != NodeKind::kCall) return above;
+  switch (e.function->id) {
+    case FunctionId::kHistogramCount:
+    case FunctionId::kHistogramSum:
+    case FunctionId::kHistogramAvg: return Asked::kStatistics;
+    case FunctionId::kHistogramQuantile:
+    case FunctionId::kHistogramQuantiles:
+    case FunctionId::kHistogramFraction: return Asked::kBuckets;
+    default: return above;
+  }
+}
+
+void FindStatisticsOnly(const Expr& e, Asked above, std::unordered_set<const Expr*>* out) {
+  const Asked asked = AskedBy(e, above);
+  if (e.kind == NodeKind::kVectorSelector && asked == Asked::kStatistics) out->insert(&e);
+  if (e.lhs != nullptr) FindStatisticsOnly(*e.lhs, asked, out);
+  if (e.rhs != nullptr) FindStatisticsOnly(*e.rhs, asked, out);
+  for (const auto& arg : e.args) FindStatisticsOnly(*arg, asked, out);
 }
 
 // The operand of `e` whose samples are only counted, or null.
@@ -67,7 +76,7 @@ void FindAnyValue(const Expr& e, std::unordered_set<const Expr*>* out) {
 
 SelectorNeeds SelectorNeeds::Of(const Expr& root) {
   SelectorNeeds needs;
-  FindStatisticsOnly(root, false, &needs.statistics_only);
+  FindStatisticsOnly(root, Asked::kAll, &needs.statistics_only);
   FindAnyValue(root, &needs.any_value);
   return needs;
 }

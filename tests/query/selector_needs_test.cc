@@ -11,16 +11,25 @@
 namespace deckwatch::query {
 namespace {
 
-// The names of the selectors whose values do not matter.
-std::string AnyValue(std::string_view text) {
+// The names of the selectors in one of the sets.
+std::string Names(std::string_view text,
+                  std::unordered_set<const Expr*> SelectorNeeds::*selectors) {
   const auto expr = ParseExpr(text);
   EXPECT_TRUE(expr.ok()) << text;
+  const SelectorNeeds needs = SelectorNeeds::Of(**expr);
   std::vector<std::string> names;
-  for (const Expr* e : SelectorNeeds::Of(**expr).any_value) names.push_back(e->metric_name);
+  for (const Expr* e : needs.*selectors) names.push_back(e->metric_name);
   std::sort(names.begin(), names.end());
   std::string out;
   for (const std::string& name : names) out += name;
   return out;
+}
+
+std::string AnyValue(std::string_view text) {
+  return Names(text, &SelectorNeeds::any_value);
+}
+std::string StatisticsOnly(std::string_view text) {
+  return Names(text, &SelectorNeeds::statistics_only);
 }
 
 TEST(SelectorNeeds, WhatIsOnlyCountedMayHaveAnyValue) {
@@ -43,6 +52,19 @@ TEST(SelectorNeeds, WhatIsLookedAtMayNot) {
         "a or b", "a and b > 1", "a and on () (b + 0)", "last_over_time(a[5m])", "count(abs(a))",
         "count_over_time((a > 1)[5m:])", "absent(a * b)", "ts_of_max_over_time(a[5m])"}) {
     EXPECT_EQ(AnyValue(text), "") << text;
+  }
+}
+
+TEST(SelectorNeeds, StatisticsOnlyUnlessAnythingAsksForBuckets) {
+  EXPECT_EQ(StatisticsOnly("histogram_count(a)"), "a");
+  EXPECT_EQ(StatisticsOnly("histogram_sum(rate(a[5m])) / histogram_avg(b + c) > d"), "abc");
+  EXPECT_EQ(StatisticsOnly("histogram_count(sum by (x) (a)) or b"), "a");
+  for (const char* text :
+       {"a", "rate(a[5m])", "histogram_quantile(0.9, histogram_count(a))",
+        "histogram_quantiles(a, \"q\", 0.9)", "histogram_fraction(0, 1, histogram_sum(a))",
+        "histogram_count(a </ 5)", "max_over_time(histogram_count(rate(a[5m]))[1h:])",
+        "histogram_count(last_over_time(a[5m:]))"}) {
+    EXPECT_EQ(StatisticsOnly(text), "") << text;
   }
 }
 
