@@ -103,7 +103,7 @@ class DeltaColumn {
 // A count of an integer histogram.
 int64_t Whole(double count) {
   constexpr double kMost = 0x1p62;
-  return static_cast<int64_t>(std::clamp(count, -kMost, kMost));
+  return std::fabs(count) < kMost ? static_cast<int64_t>(count) : 0;
 }
 
 uint64_t BoundBits(double bound) {
@@ -144,7 +144,8 @@ struct BucketList {
       out[s].assign(index[s].size(), 0);
       size_t k = 0;
       for (size_t i = 0; i < sides[s].size(); ++i) {
-        while (index[s][k] != sides[s].index[i]) ++k;
+        while (k < index[s].size() && index[s][k] < sides[s].index[i]) ++k;
+        if (k == index[s].size()) break;
         out[s][k] = sides[s].count[i];
       }
     }
