@@ -133,7 +133,7 @@ def plain(value, server, key=''):
         return out
     if isinstance(value, list):
         return [plain(v, server) for v in value]
-    return value.replace(server.dir, 'DIR').replace(str(server.port), 'PORT') if isinstance(value, str) else value
+    return value.replace(server.dir, 'DIR').replace(':%d' % server.port, ':PORT') if isinstance(value, str) else value
 
 
 def ordered(answer, path, parameters):
@@ -318,7 +318,7 @@ def compare(ours, peer):
 
 def promtool(server, *args):
     done = subprocess.run([PROMTOOL, *(server.url if a == 'URL' else a for a in args)], capture_output=True, text=True)
-    return done.returncode, done.stdout, done.stderr.replace(str(server.port), 'PORT')
+    return done.returncode, done.stdout, done.stderr.replace(':%d' % server.port, ':PORT')
 
 
 def compare_promtool(ours, peer):
