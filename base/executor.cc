@@ -74,14 +74,14 @@ struct ThreadPool::Impl {
   size_t max_queue = 0;
   std::vector<std::unique_ptr<Worker>> workers;
 
-  // A task, or else, having put `self` among the idle ones, nothing. `*over`: the pool ends, and
+  // A task, or nothing: then `self` is among the idle ones, or `*over` tells that the pool ends and
   // nothing is left to be done.
   std::function<void()> Take(const std::stop_token& stop, Worker* self, bool* over) {
     MutexLock lock(mutex);
     std::erase(idle, self);  // it may be woken by the end of the pool, or before it went to sleep
     if (queue.empty()) {
       *over = stop.stop_requested();
-      idle.push_back(self);
+      if (!*over) idle.push_back(self);
       return nullptr;
     }
     std::function<void()> task = std::move(queue.front());

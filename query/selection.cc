@@ -65,6 +65,7 @@ Status ReadAlone(QueryContext& ctx, LabelsView labels, int64_t start_ms, int64_t
     if (set->LabelsAt(i) != labels) continue;  // has more of them
     TRY(set->Read(i, out));
     ctx.budget.CountRead(out->size());
+    break;
   }
   return {};
 }
